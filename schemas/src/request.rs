@@ -1,0 +1,212 @@
+//! The statutory request for shared data, and what it becomes: a contract and grants.
+//!
+//! It does not move from state to state: the catalog does, at one log index, and Dataspace Protocol
+//! states are a view of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::code::codes;
+use crate::decision::{Mask, RowFilter};
+use crate::{
+    ContractId, DatasetId, GrantId, Jurisdiction, ParticipantId, PartyOnly, Period, PersonId,
+    RequestId, Timestamp,
+};
+
+codes! {
+    /// State of a request (Decree 809; the dispute states follow a refusal).
+    pub enum RequestState {
+        /// Being written at the consumer.
+        Draft = "DRAFT",
+        /// With the provider; the clock runs.
+        Submitted = "SUBMITTED",
+        /// Sent back for a supplement.
+        Returned = "RETURNED_FOR_SUPPLEMENT",
+        /// Agreed; contract and grant exist.
+        Agreed = "AGREED",
+        /// Refused, with reasons.
+        Refused = "REFUSED",
+        /// Being provided.
+        Provisioning = "PROVISIONING",
+        /// In use.
+        Active = "ACTIVE",
+        /// Halted.
+        Suspended = "SUSPENDED",
+        /// Its period ended.
+        Expired = "EXPIRED",
+        /// Ended by the provider.
+        Revoked = "REVOKED",
+        /// Withdrawn by the consumer or finished.
+        Closed = "CLOSED",
+        /// Disputed: the parties talk.
+        Negotiating = "NEGOTIATING",
+        /// Disputed: the authority of the same level coordinates.
+        Coordinating = "COORDINATING",
+        /// Disputed: before the common superior.
+        Escalated = "ESCALATED",
+        /// Disputed and decided.
+        Decided = "DECIDED",
+    }
+}
+
+/// What shared data is for. Use beyond it is a breach (Decree 809, article 25).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Purpose {
+    /// Short code that grants compare, for example `transit-forecast`.
+    pub code: String,
+    /// In words.
+    pub text: String,
+}
+
+/// The words of a request; only its parties and the authority read them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestTexts {
+    /// 法律依据: statute and article.
+    pub legal_basis: String,
+    /// 使用场景.
+    pub scenario: String,
+}
+
+/// A request for shared data (Decree 809, article 21).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessRequest {
+    /// Its identifier.
+    pub id: RequestId,
+    /// What is asked for.
+    pub dataset: DatasetId,
+    /// Who asks.
+    pub consumer: ParticipantId,
+    /// The person who asks.
+    pub requester: PersonId,
+    /// What for.
+    pub purpose: Purpose,
+    /// The words.
+    pub texts: PartyOnly<RequestTexts>,
+    /// Columns wanted; none means all.
+    pub columns: Option<Vec<String>>,
+    /// Rows wanted.
+    pub rows: RowFilter,
+    /// From when to when.
+    pub period: Period,
+    /// Where the data will be.
+    pub destination: Jurisdiction,
+    /// Where the request stands. A new one is `SUBMITTED`.
+    pub state: RequestState,
+    /// When it was submitted: the clock's start.
+    pub submitted_at: Timestamp,
+    /// When an answer is due, by the rule pack of the provider's jurisdiction.
+    pub due_at: Option<Timestamp>,
+    /// Why it was refused or returned.
+    pub answer: Option<String>,
+    /// Grows with each change.
+    pub revision: u64,
+}
+
+/// The provider's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RequestDecision {
+    /// Agreed: the contract and the grant under it.
+    Agree {
+        /// The contract.
+        contract: Box<Contract>,
+        /// Its first grant.
+        grant: Box<Grant>,
+    },
+    /// Refused; written reasons are a duty.
+    Refuse {
+        /// The reasons.
+        reasons: String,
+    },
+    /// Sent back for a supplement.
+    Return {
+        /// What is missing.
+        missing: String,
+    },
+}
+
+/// The terms that both parties hold to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContractTerms {
+    /// Whether rows may be passed on; without the provider's consent they may not.
+    pub onward_transfer: bool,
+    /// Days after which the consumer deletes what it received; none means with the grant's end.
+    pub retention_days: Option<u32>,
+    /// Anything else, in words.
+    pub text: String,
+}
+
+/// The agreed terms that bind one dataset and two participants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// Its identifier.
+    pub id: ContractId,
+    /// The request that it answers.
+    pub request: RequestId,
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Who provides.
+    pub provider: ParticipantId,
+    /// Who consumes.
+    pub consumer: ParticipantId,
+    /// The terms.
+    pub terms: PartyOnly<ContractTerms>,
+    /// Its period; no grant outlives it.
+    pub period: Period,
+}
+
+codes! {
+    /// Whether a grant is in force, apart from its period.
+    pub enum GrantState {
+        /// In force.
+        Active = "ACTIVE",
+        /// Ended by the provider.
+        Revoked = "REVOKED",
+        /// Its period is over (set by a tick).
+        Expired = "EXPIRED",
+    }
+}
+
+/// A right under a contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Its identifier.
+    pub id: GrantId,
+    /// The contract.
+    pub contract: ContractId,
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Who gave it.
+    pub provider: ParticipantId,
+    /// Who has it.
+    pub consumer: ParticipantId,
+    /// Only this person, or everyone whom the consumer lets.
+    pub subject: Option<PersonId>,
+    /// Columns that may leave, in the dataset's order.
+    pub columns: Vec<String>,
+    /// Rows that may leave.
+    pub rows: RowFilter,
+    /// What is done to values before they leave.
+    pub masks: BTreeMap<String, Mask>,
+    /// Most rows in one transfer.
+    pub rows_max: Option<u64>,
+    /// What for.
+    pub purpose: Purpose,
+    /// Where to.
+    pub destination: Jurisdiction,
+    /// From when to when.
+    pub period: Period,
+    /// Whether it is in force.
+    pub state: GrantState,
+    /// Why it was revoked.
+    pub ended_because: Option<String>,
+    /// Grows with each change; a running release ends when it moves.
+    pub revision: u64,
+}
