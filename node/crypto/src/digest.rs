@@ -1,0 +1,221 @@
+//! SM3 (GB/T 32905-2016) and what is built on it: HMAC, HKDF and PBKDF2.
+//!
+//! It does not hash large content in parallel; that is what [`crate::merkle`] is for, since one
+//! SM3 stream cannot be spread over lanes.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use hmac::{KeyInit, Mac};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sm3::Digest as _;
+
+use crate::Error;
+
+/// An SM3 digest: 32 bytes, written as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Digest([u8; Digest::BYTES]);
+
+impl Digest {
+    /// The length of a digest in bytes.
+    pub const BYTES: usize = 32;
+
+    /// Thirty-two zero bytes: stands for "nothing yet", for example before a first entry.
+    pub const ZERO: Self = Self([0; Self::BYTES]);
+
+    /// The SM3 digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sm3::Sm3::digest(bytes).into())
+    }
+
+    /// The digest whose bytes these are.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of the digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Digest {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Error;
+
+    /// Reads exactly 64 lower-case digits, so that a digest has one spelling.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        crate::encoding::hex_array(text, "digest").map(Self)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::encoding::deserialize_from_str(deserializer)
+    }
+}
+
+/// The name of a key: the SM3 digest of its DER `SubjectPublicKeyInfo` (RFC 5280, 4.1.2.7).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(Digest);
+
+impl KeyId {
+    /// The identifier of the key with this DER `SubjectPublicKeyInfo`.
+    #[must_use]
+    pub fn of_spki(spki_der: &[u8]) -> Self {
+        Self(Digest::of(spki_der))
+    }
+
+    /// The identifier whose digest this is.
+    #[must_use]
+    pub const fn from_digest(digest: Digest) -> Self {
+        Self(digest)
+    }
+
+    /// The identifier as a digest.
+    #[must_use]
+    pub const fn as_digest(&self) -> &Digest {
+        &self.0
+    }
+
+    /// The bytes of the identifier.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Digest::BYTES] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({})", self.0)
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        crate::encoding::hex_array(text, "key id").map(|bytes| Self(Digest(bytes)))
+    }
+}
+
+/// SM3 over bytes that arrive in pieces.
+#[derive(Clone, Default)]
+pub struct Hasher(sm3::Sm3);
+
+impl Hasher {
+    /// A hasher that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all pieces.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+impl fmt::Debug for Hasher {
+    /// The inner state can give away the end of what was hashed, so it is not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher")
+    }
+}
+
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// HMAC-SM3 (RFC 2104) of `message` under `key`. A key may have any length.
+#[must_use]
+pub fn hmac_sm3(key: &[u8], message: &[u8]) -> Digest {
+    // Keys longer than a block are hashed first, as RFC 2104 section 2 says, so that every
+    // length is a valid one and there is no error to return.
+    let mut block = zeroize::Zeroizing::new([0_u8; SM3_BLOCK_BYTES]);
+    if key.len() > SM3_BLOCK_BYTES {
+        block[..Digest::BYTES].copy_from_slice(Digest::of(key).as_bytes());
+    } else {
+        block[..key.len()].copy_from_slice(key);
+    }
+    let mut mac = hmac::Hmac::<sm3::Sm3>::new(&(*block).into());
+    mac.update(message);
+    Digest(mac.finalize().into_bytes().into())
+}
+
+/// Fills `out` with HKDF-SM3 (RFC 5869) of `ikm`.
+///
+/// # Errors
+///
+/// [`Error::LimitExceeded`] for more than 255 digests of output, the limit of RFC 5869, 2.3.
+pub fn hkdf_sm3(ikm: &[u8], salt: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Error> {
+    let found = out.len();
+    hkdf::Hkdf::<sm3::Sm3>::new(Some(salt), ikm)
+        .expand(info, out)
+        .map_err(|_| Error::LimitExceeded {
+            what: "HKDF output bytes",
+            limit: HKDF_OUTPUT_BYTES_MAX,
+            found: crate::encoding::length(found),
+        })
+}
+
+/// Fills `out` with PBKDF2-HMAC-SM3 (RFC 8018, 5.2) of `password`.
+///
+/// Takes time in proportion to `iterations`; callers bound it before they accept it from
+/// outside.
+pub fn pbkdf2_hmac_sm3(password: &[u8], salt: &[u8], iterations: u32, out: &mut [u8]) {
+    pbkdf2::pbkdf2_hmac::<sm3::Sm3>(password, salt, iterations, out);
+}
+
+/// The block of SM3 in bytes (GB/T 32905-2016, 5.3).
+const SM3_BLOCK_BYTES: usize = 64;
+
+/// 255 digests, RFC 5869 section 2.3.
+const HKDF_OUTPUT_BYTES_MAX: u64 = 255 * 32;

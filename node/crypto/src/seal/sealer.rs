@@ -1,0 +1,117 @@
+//! The sender's side.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use zeroize::Zeroize as _;
+
+use super::schedule::{DataKey, Schedule};
+use super::{
+    CHUNK_TAG_BYTES, Leaves, SealedHeader, SealedTrailer, StreamParameters, chunk_count,
+    chunk_range, header, trailer,
+};
+use crate::Error;
+use crate::encoding::length;
+use crate::keys::Signer;
+use crate::merkle::leaf_digest;
+use crate::sm2::PublicKey;
+
+/// Seals the chunks of one stream. Shared by threads; the key is wiped on drop.
+pub struct Sealer {
+    schedule: Schedule,
+    plain_bytes: u64,
+    leaves: Mutex<Leaves>,
+}
+
+impl Sealer {
+    /// Makes a key, wraps it to each recipient and signs the header.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LimitExceeded`] for too long a stream or context or too many recipients,
+    /// [`Error::InvalidArgument`] for none or the same twice, [`Error::Randomness`], and what
+    /// the signer says.
+    pub async fn start(
+        parameters: StreamParameters,
+        recipients: &[PublicKey],
+        signer: &dyn Signer,
+    ) -> Result<(Self, SealedHeader), Error> {
+        let data_key = DataKey::generate()?;
+        let (sealed, binding) = header::make(&parameters, &data_key, recipients, signer).await?;
+        let count = chunk_count(parameters.plain_bytes);
+        let sealer = Self {
+            schedule: Schedule::new(data_key, binding, sealed.digest(), count),
+            plain_bytes: parameters.plain_bytes,
+            leaves: Mutex::new(Leaves::new(count)?),
+        };
+        Ok((sealer, sealed))
+    }
+
+    /// How many chunks the stream has, at least one.
+    #[must_use]
+    pub const fn chunk_count(&self) -> u64 {
+        self.schedule.chunk_count()
+    }
+
+    /// Which plaintext bytes chunk `index` holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchChunk`].
+    pub fn chunk_plain_range(&self, index: u64) -> Result<Range<u64>, Error> {
+        chunk_range(self.plain_bytes, index)
+    }
+
+    /// Encrypts a chunk. The same bytes again give the same ciphertext.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchChunk`], [`Error::ChunkLength`], and [`Error::PinnedBytesChanged`] when
+    /// other bytes were sealed under this index before; nothing of them is returned then.
+    pub fn seal_chunk(&self, index: u64, mut plain: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let range = self.chunk_plain_range(index)?;
+        let expected_bytes = range.end - range.start;
+        let found_bytes = length(plain.len());
+        if found_bytes != expected_bytes {
+            plain.zeroize();
+            return Err(Error::ChunkLength {
+                index,
+                expected_bytes,
+                found_bytes,
+            });
+        }
+        plain.reserve_exact(CHUNK_TAG_BYTES);
+        self.schedule.seal(index, &mut plain)?;
+        let leaf = leaf_digest(&plain);
+        let fits = {
+            // A thread that panicked while it held the lock left a whole digest or none.
+            let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+            leaves.record(index, leaf)
+        };
+        if fits {
+            Ok(plain)
+        } else {
+            plain.zeroize();
+            Err(Error::PinnedBytesChanged { index })
+        }
+    }
+
+    /// Signs the root over all sealed chunks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unfinished`] when chunks are missing, and what the signer says.
+    pub async fn finish(&self, signer: &dyn Signer) -> Result<SealedTrailer, Error> {
+        let root = {
+            let leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+            leaves.root()?
+        };
+        trailer::make(
+            *self.schedule.header_digest(),
+            self.chunk_count(),
+            root,
+            signer,
+        )
+        .await
+    }
+}

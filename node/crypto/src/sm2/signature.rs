@@ -1,0 +1,91 @@
+//! An SM2 signature in its one form.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::Error;
+
+/// An SM2 signature: the DER form of two scalars in range (GM/T 0009-2012, 7.3).
+///
+/// There is one encoding for each pair of scalars, so equal bytes mean equal signatures. A
+/// signer can still make many signatures over one message; never use one as an identifier.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Signature {
+    der: Vec<u8>,
+}
+
+/// The longest DER form in bytes: two 33-byte integers with their frames.
+pub(crate) const SIGNATURE_DER_BYTES_MAX: usize = 72;
+
+impl Signature {
+    /// Reads a signature strictly: minimal DER, both scalars in 1..n, nothing behind.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidSignature`] for anything else.
+    pub fn from_der(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > SIGNATURE_DER_BYTES_MAX {
+            return Err(Error::InvalidSignature);
+        }
+        let parsed = sm2::dsa::Signature::from_der(bytes).map_err(|_| Error::InvalidSignature)?;
+        let signature = Self::from_inner(&parsed);
+        // One pair of scalars, one encoding: otherwise a relay could change a signed record's
+        // bytes without invalidating it.
+        if signature.der == bytes {
+            Ok(signature)
+        } else {
+            Err(Error::InvalidSignature)
+        }
+    }
+
+    /// The DER form.
+    #[must_use]
+    pub fn as_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    pub(crate) fn from_inner(inner: &sm2::dsa::Signature) -> Self {
+        Self {
+            der: inner.to_der().as_ref().to_vec(),
+        }
+    }
+
+    pub(crate) fn to_inner(&self) -> Result<sm2::dsa::Signature, Error> {
+        sm2::dsa::Signature::from_der(&self.der).map_err(|_| Error::InvalidSignature)
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.der))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({self})")
+    }
+}
+
+impl FromStr for Signature {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let der = crate::encoding::hex_vec(text, "signature", SIGNATURE_DER_BYTES_MAX)?;
+        Self::from_der(&der)
+    }
+}
+
+impl Serialize for Signature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::encoding::deserialize_from_str(deserializer)
+    }
+}

@@ -1,0 +1,154 @@
+//! A TLS connection that knows its peer's key.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio::time::timeout;
+use tokio_rustls::{TlsConnector, TlsStream};
+
+use super::{HANDSHAKE_SECONDS_MAX, peer_spki_digest};
+use crate::Error;
+use crate::digest::Digest;
+
+/// One TLS connection after its handshake, on either side.
+///
+/// A server for gRPC wraps it in a type of its own that implements tonic's `Connected`.
+pub struct PeerTlsStream {
+    inner: TlsStream<TcpStream>,
+    peer_address: SocketAddr,
+    peer_spki: Option<Digest>,
+}
+
+impl PeerTlsStream {
+    pub(super) fn new(inner: TlsStream<TcpStream>, peer_address: SocketAddr) -> Self {
+        let peer_spki = inner
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(peer_spki_digest);
+        Self {
+            inner,
+            peer_address,
+            peer_spki,
+        }
+    }
+
+    /// SM3 of the `SubjectPublicKeyInfo` of the peer's verified certificate; none when it showed
+    /// no certificate.
+    #[must_use]
+    pub const fn peer_spki(&self) -> Option<Digest> {
+        self.peer_spki
+    }
+
+    /// Where the peer connects from or listens.
+    #[must_use]
+    pub const fn peer_address(&self) -> SocketAddr {
+        self.peer_address
+    }
+
+    /// The peer's verified certificate chain, own certificate first.
+    #[must_use]
+    pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        self.inner
+            .get_ref()
+            .1
+            .peer_certificates()
+            .unwrap_or_default()
+    }
+
+    /// The application protocol that was agreed, such as `h2`.
+    #[must_use]
+    pub fn alpn_protocol(&self) -> Option<&[u8]> {
+        self.inner.get_ref().1.alpn_protocol()
+    }
+}
+
+/// Connects to a server and completes the handshake within [`HANDSHAKE_SECONDS_MAX`].
+/// `server_name` is the DNS name or address that its certificate must show.
+///
+/// # Errors
+///
+/// [`Error::InvalidArgument`] for a name that is neither, [`Error::Tls`] for everything that
+/// goes wrong on the line or with the certificate.
+pub async fn connect(
+    address: impl ToSocketAddrs,
+    server_name: &str,
+    config: Arc<ClientConfig>,
+) -> Result<PeerTlsStream, Error> {
+    let name =
+        ServerName::try_from(server_name.to_owned()).map_err(|_| Error::InvalidArgument {
+            what: "server name",
+            reason: "no DNS name and no address",
+        })?;
+    let handshake = async {
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        let peer_address = tcp.peer_addr()?;
+        let stream = TlsConnector::from(config).connect(name, tcp).await?;
+        Ok::<_, io::Error>(PeerTlsStream::new(TlsStream::Client(stream), peer_address))
+    };
+    match timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX), handshake).await {
+        Ok(outcome) => outcome.map_err(|source| Error::tls(&source)),
+        Err(_) => Err(Error::Tls {
+            reason: "the handshake took longer than 10 s".to_owned(),
+        }),
+    }
+}
+
+impl fmt::Debug for PeerTlsStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerTlsStream")
+            .field("peer_address", &self.peer_address)
+            .field("peer_spki", &self.peer_spki)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for PeerTlsStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for PeerTlsStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
