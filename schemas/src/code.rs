@@ -187,6 +187,8 @@ codes! {
         X0 = "X0",
         /// Rule X7: trade and transport data without personal or important data.
         X7 = "X7",
+        /// Rule X14: personal information, and a count of persons does not show less.
+        X14 = "X14",
         /// Rule X18: nothing of the above; no instrument would be required.
         X18 = "X18",
     }
