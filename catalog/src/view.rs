@@ -1,0 +1,198 @@
+//! An immutable state at one log index, for readers.
+//!
+//! It does not change and it does not decide who may see a record: the enforcement point does.
+
+use crypto::{Digest, KeyId};
+use schemas::dataset::{Dataset, DatasetVersion};
+use schemas::participant::{Node, Participant, Person};
+use schemas::policy_set::PolicySet;
+use schemas::request::{AccessRequest, Contract, Grant};
+use schemas::standard::DataStandard;
+use schemas::transfer::Transfer;
+use schemas::{
+    ContractId, DatasetId, GrantId, NodeId, ParticipantId, PersonId, RequestId, Signed,
+    StandardEdition, Timestamp, TransferId,
+};
+
+pub use crate::state::WitnessedCheckpoint;
+use crate::state::{KeyOwner, State};
+
+/// The catalog at one log index. Cloning shares everything; iterators are in identifier order.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    state: State,
+}
+
+/// A record's accessor and iterator.
+macro_rules! records {
+    ($($(#[$doc:meta])* $one:ident($id:ty) -> $record:ty, $(#[$docs:meta])* $all:ident;)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $one(&self, id: &$id) -> Option<&$record> {
+            self.state.$all.get(id).map(AsRef::as_ref)
+        }
+
+        $(#[$docs])*
+        pub fn $all(&self) -> impl DoubleEndedIterator<Item = &$record> {
+            self.state.$all.values().map(AsRef::as_ref)
+        }
+    )*};
+}
+
+impl View {
+    /// A view of `state`.
+    #[must_use]
+    pub const fn new(state: State) -> Self {
+        Self { state }
+    }
+
+    /// The log index up to which this view is applied.
+    #[must_use]
+    pub const fn index(&self) -> u64 {
+        self.state.applied()
+    }
+
+    /// Leader time as of the last tick before this view; zero before the founding.
+    #[must_use]
+    pub fn leader_time(&self) -> Timestamp {
+        self.state.leader_time()
+    }
+
+    /// The state digest: equal on all replicas whose records are equal.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.state.digest()
+    }
+
+    /// The supervising authority; none before the founding.
+    #[must_use]
+    pub fn authority(&self) -> Option<&ParticipantId> {
+        self.state.authority()
+    }
+
+    /// The state behind this view.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    records! {
+        /// The participant of that identifier.
+        participant(ParticipantId) -> Participant,
+        /// All participants.
+        participants;
+        /// The node of that identifier.
+        node(NodeId) -> Node,
+        /// All nodes.
+        nodes;
+        /// The person of that identifier.
+        person(PersonId) -> Person,
+        /// All persons.
+        persons;
+        /// That edition of a data standard.
+        standard(StandardEdition) -> DataStandard,
+        /// All editions of all data standards.
+        standards;
+        /// The dataset of that identifier, whatever its state.
+        dataset(DatasetId) -> Dataset,
+        /// All datasets, whatever their state.
+        datasets;
+        /// The request of that identifier.
+        request(RequestId) -> AccessRequest,
+        /// All requests.
+        requests;
+        /// The contract of that identifier.
+        contract(ContractId) -> Contract,
+        /// All contracts.
+        contracts;
+        /// The grant of that identifier, whether or not it is in force.
+        grant(GrantId) -> Grant,
+        /// All grants, whether or not they are in force.
+        grants;
+        /// The transfer of that identifier.
+        transfer(TransferId) -> Transfer,
+        /// All transfers.
+        transfers;
+        /// The newest checkpoint of a participant's ledger.
+        checkpoint(ParticipantId) -> WitnessedCheckpoint,
+        /// The newest checkpoint of every ledger, by participant.
+        checkpoints;
+    }
+
+    /// The node whose transport certificate has this key (SM3 of its SubjectPublicKeyInfo).
+    #[must_use]
+    pub fn node_by_transport_key(&self, key: &Digest) -> Option<&Node> {
+        self.state
+            .transport_keys
+            .get(key)
+            .and_then(|id| self.node(id))
+    }
+
+    /// The person whose current signing key this is.
+    #[must_use]
+    pub fn person_by_key(&self, key: &KeyId) -> Option<&Person> {
+        match self.state.keys.get(key)? {
+            KeyOwner::Person(id) => self.person(id),
+            KeyOwner::Participant(_) | KeyOwner::Encryption(_) | KeyOwner::Node(_) => None,
+        }
+    }
+
+    /// The versions of a dataset, oldest first.
+    pub fn versions(
+        &self,
+        dataset: &DatasetId,
+    ) -> impl DoubleEndedIterator<Item = &Signed<DatasetVersion>> {
+        self.state
+            .versions
+            .get(dataset)
+            .into_iter()
+            .flat_map(|versions| versions.values())
+            .map(AsRef::as_ref)
+    }
+
+    /// The version of that number.
+    #[must_use]
+    pub fn version(&self, dataset: &DatasetId, number: u64) -> Option<&Signed<DatasetVersion>> {
+        self.state
+            .versions
+            .get(dataset)?
+            .get(&number)
+            .map(AsRef::as_ref)
+    }
+
+    /// The newest version.
+    #[must_use]
+    pub fn latest_version(&self, dataset: &DatasetId) -> Option<&Signed<DatasetVersion>> {
+        self.state
+            .versions
+            .get(dataset)?
+            .get_max()
+            .map(|(_, version)| version.as_ref())
+    }
+
+    /// All grants of a dataset to a consumer, whether or not they are in force.
+    pub fn grants_for(
+        &self,
+        dataset: &DatasetId,
+        consumer: &ParticipantId,
+    ) -> impl Iterator<Item = &Grant> {
+        let party = (dataset.clone(), consumer.clone());
+        let ids = self.state.grants_by_party.get(&party);
+        ids.into_iter().flatten().filter_map(|id| self.grant(id))
+    }
+
+    /// The policy set in force; none means the one that ships with the program.
+    #[must_use]
+    pub fn policy_set(&self) -> Option<&PolicySet> {
+        self.state
+            .policy_sets
+            .get_max()
+            .map(|(_, set)| set.as_ref())
+    }
+}
+
+impl From<State> for View {
+    fn from(state: State) -> Self {
+        Self::new(state)
+    }
+}
