@@ -17,6 +17,7 @@ pub mod participant;
 pub mod policy_set;
 pub mod quality;
 pub mod request;
+pub mod shipped;
 mod signed;
 pub mod standard;
 mod time;

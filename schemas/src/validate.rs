@@ -104,7 +104,14 @@ pub fn compile_schema(text: &str) -> Result<JsonSchema, Error> {
     compile(&schema)
 }
 
+/// The dialect of JSON Schema that is understood.
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
 fn compile(schema: &Value) -> Result<JsonSchema, Error> {
+    let dialect = schema.get("$schema").and_then(Value::as_str).unwrap_or(DIALECT);
+    if dialect.trim_end_matches('#') != DIALECT {
+        return Err(refuse(format!("$schema is {}; write for draft 2020-12", cut(dialect))));
+    }
     let patterns = jsonschema::PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
     let mut options = jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
