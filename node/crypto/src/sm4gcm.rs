@@ -70,3 +70,58 @@ impl Sm4Gcm {
 
 /// 2^32 - 2 blocks, NIST SP 800-38D section 5.2.1.1 and RFC 8998.
 const PLAIN_BYTES_MAX: u64 = (1 << 36) - 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::path::PathBuf;
+
+    fn wycheproof() -> Value {
+        let root = std::env::var_os("KOUAN_DATA").map_or_else(
+            || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+            PathBuf::from,
+        );
+        let name = "conformance/crypto/wycheproof_sm4_gcm.json";
+        let text = std::fs::read_to_string(root.join(name))
+            .unwrap_or_else(|error| panic!("set KOUAN_DATA to the folder of {name}: {error}"));
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn sealing_and_opening_agree_with_wycheproof() {
+        let file = wycheproof();
+        let mut checked = 0;
+        for group in file["testGroups"].as_array().unwrap() {
+            // Other lengths of nonce are not offered.
+            if group["ivSize"] != 96 {
+                continue;
+            }
+            for test in group["tests"].as_array().unwrap() {
+                let field = |name: &str| hex::decode(test[name].as_str().unwrap()).unwrap();
+                let cipher = Sm4Gcm::new(&field("key").try_into().unwrap());
+                let nonce = field("iv").try_into().unwrap();
+                let sealed = [field("ct"), field("tag")].concat();
+                let mut opened = sealed.clone();
+                let outcome = cipher.open_in_place(&nonce, &field("aad"), &mut opened);
+                if test["result"] == "valid" {
+                    assert_eq!(
+                        (outcome, &opened),
+                        (Ok(()), &field("msg")),
+                        "{}",
+                        test["tcId"]
+                    );
+                    cipher
+                        .seal_in_place(&nonce, &field("aad"), &mut opened)
+                        .unwrap();
+                    assert_eq!(opened, sealed, "{}", test["tcId"]);
+                } else {
+                    let nothing = Vec::new();
+                    assert_eq!((outcome, opened), (Err(Error::Rejected), nothing));
+                }
+                checked += 1;
+            }
+        }
+        assert_eq!(checked, 33);
+    }
+}
