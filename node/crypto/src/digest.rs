@@ -15,7 +15,7 @@ use crate::Error;
 
 /// An SM3 digest: 32 bytes, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Digest([u8; Digest::BYTES]);
+pub struct Digest([u8; Self::BYTES]);
 
 impl Digest {
     /// The length of a digest in bytes.

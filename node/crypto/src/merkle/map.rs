@@ -99,14 +99,11 @@ impl MerkleMap {
             return None;
         };
         let nearest = nearest_leaf(root, &key_hash);
-        let before = match first_differing_bit(&nearest.0, &key_hash) {
-            None => {
-                replace(root, &key_hash, value);
-                return Some(nearest.1);
-            }
-            Some(bit) => bit,
+        let Some(bit) = first_differing_bit(&nearest.0, &key_hash) else {
+            replace(root, &key_hash, value);
+            return Some(nearest.1);
         };
-        graft(root, before, key_hash, value);
+        graft(root, bit, key_hash, value);
         self.len += 1;
         None
     }

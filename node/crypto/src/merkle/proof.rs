@@ -42,7 +42,7 @@ impl InclusionProof {
             if position % 2 == 1 || position == last {
                 reached = node_digest(sibling, &reached);
                 // A right edge without sibling on these levels moves up unhashed.
-                while position % 2 == 0 && position != 0 {
+                while position.is_multiple_of(2) && position != 0 {
                     position >>= 1;
                     last >>= 1;
                 }
@@ -127,7 +127,7 @@ impl ConsistencyProof {
             if position % 2 == 1 || position == last {
                 old_reached = node_digest(sibling, &old_reached);
                 new_reached = node_digest(sibling, &new_reached);
-                while position % 2 == 0 && position != 0 {
+                while position.is_multiple_of(2) && position != 0 {
                     position >>= 1;
                     last >>= 1;
                 }

@@ -68,13 +68,12 @@ impl Opener {
         self.schedule.chunk_count()
     }
 
-    /// Which plaintext bytes chunk `index` holds.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchChunk`].
-    pub fn chunk_plain_range(&self, index: u64) -> Result<Range<u64>, Error> {
-        chunk_range(self.parameters.plain_bytes, index)
+    /// Which plaintext bytes chunk `index` holds; for a chunk that the stream does not have, the
+    /// empty range at its end.
+    #[must_use]
+    pub fn chunk_plain_range(&self, index: u64) -> Range<u64> {
+        let end = self.parameters.plain_bytes;
+        chunk_range(end, index).unwrap_or(end..end)
     }
 
     /// Checks and decrypts a chunk. Nothing is returned before its tag was found right.
@@ -84,7 +83,7 @@ impl Opener {
     /// [`Error::NoSuchChunk`]; [`Error::Rejected`] for anything but what was sealed as this
     /// chunk, and for every chunk after [`super::REJECTED_CHUNKS_MAX`] failures.
     pub fn open_chunk(&self, index: u64, mut sealed: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let range = self.chunk_plain_range(index)?;
+        let range = chunk_range(self.parameters.plain_bytes, index)?;
         if self.rejected.load(Ordering::Relaxed) >= REJECTED_CHUNKS_MAX {
             return Err(Error::Rejected);
         }
@@ -105,7 +104,7 @@ impl Opener {
     ///
     /// [`Error::NoSuchChunk`], and [`Error::Rejected`] when another digest is known already.
     pub fn resume_chunk(&self, index: u64, leaf: Digest) -> Result<(), Error> {
-        self.chunk_plain_range(index)?;
+        chunk_range(self.parameters.plain_bytes, index)?;
         if self.leaves().record(index, leaf) {
             Ok(())
         } else {

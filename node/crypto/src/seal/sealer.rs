@@ -53,13 +53,12 @@ impl Sealer {
         self.schedule.chunk_count()
     }
 
-    /// Which plaintext bytes chunk `index` holds.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchChunk`].
-    pub fn chunk_plain_range(&self, index: u64) -> Result<Range<u64>, Error> {
-        chunk_range(self.plain_bytes, index)
+    /// Which plaintext bytes chunk `index` holds; for a chunk that the stream does not have, the
+    /// empty range at its end.
+    #[must_use]
+    pub fn chunk_plain_range(&self, index: u64) -> Range<u64> {
+        let end = self.plain_bytes;
+        chunk_range(end, index).unwrap_or(end..end)
     }
 
     /// Encrypts a chunk. The same bytes again give the same ciphertext.
@@ -69,7 +68,7 @@ impl Sealer {
     /// [`Error::NoSuchChunk`], [`Error::ChunkLength`], and [`Error::PinnedBytesChanged`] when
     /// other bytes were sealed under this index before; nothing of them is returned then.
     pub fn seal_chunk(&self, index: u64, mut plain: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let range = self.chunk_plain_range(index)?;
+        let range = chunk_range(self.plain_bytes, index)?;
         let expected_bytes = range.end - range.start;
         let found_bytes = length(plain.len());
         if found_bytes != expected_bytes {

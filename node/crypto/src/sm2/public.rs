@@ -21,7 +21,7 @@ use crate::digest::KeyId;
 #[derive(Clone)]
 pub struct PublicKey {
     inner: sm2::PublicKey,
-    sec1: [u8; PublicKey::SEC1_BYTES],
+    sec1: [u8; Self::SEC1_BYTES],
 }
 
 impl PublicKey {
