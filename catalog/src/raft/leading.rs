@@ -1,0 +1,187 @@
+//! The leader's side of proposing: verifies batches and puts what arrives together into entries.
+//!
+//! It does not sign; each batch comes signed by its node. It does not wait with a batch either:
+//! an entry takes what is there when one of the few entries under way has ended.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use openraft::error::{ClientWriteError, RaftError};
+use schemas::NodeId;
+use schemas::command::Outcome;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::raft::codec::{
+    BATCH_BYTES_MAX, ENTRY_BATCHES_MAX, ENTRY_BYTES_AIM, decode_batch,
+};
+use crate::raft::peers::CallFailure;
+use crate::raft::published::Published;
+use crate::raft::types::{CarriedBatch, Payload, Raft};
+use crate::raft::verify::VerifiedBatch;
+
+/// Where verified batches wait for their entry.
+pub(crate) struct Leading {
+    published: Arc<Published>,
+    queue: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+    verifiers: Arc<Semaphore>,
+}
+
+struct Waiting {
+    batch: CarriedBatch,
+    reply: oneshot::Sender<Result<(u64, Vec<Outcome>), CallFailure>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Leading {
+    /// Starts the task that makes entries, until `stop`.
+    pub(crate) fn run(
+        raft: Raft,
+        published: Arc<Published>,
+        stop: watch::Receiver<bool>,
+    ) -> (Arc<Self>, JoinHandle<()>) {
+        let (queue, waiting) = mpsc::channel(BATCHES_WAITING_MAX);
+        let leading = Arc::new(Self {
+            published,
+            queue,
+            room: Arc::new(Semaphore::new(BYTES_WAITING_MAX)),
+            verifiers: Arc::new(Semaphore::new(VERIFIERS_MAX)),
+        });
+        (leading, tokio::spawn(make_entries(raft, waiting, stop)))
+    }
+
+    /// Verifies a batch and has it committed and applied. `from` must be the node that signed it,
+    /// where it is known who calls.
+    ///
+    /// # Errors
+    /// [`CallFailure`]; only `Unknown` leaves open whether it was done.
+    pub(crate) async fn propose(
+        &self,
+        bytes: Bytes,
+        from: Option<&NodeId>,
+    ) -> Result<(u64, Vec<Outcome>), CallFailure> {
+        if bytes.len() > BATCH_BYTES_MAX {
+            return Err(CallFailure::Refused(format!(
+                "the batch has {} bytes, the limit is {BATCH_BYTES_MAX}",
+                bytes.len()
+            )));
+        }
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room)
+            .try_acquire_many_owned(len)
+            .map_err(|_| CallFailure::Busy)?;
+        let verified = self.verify(&bytes, from).await?;
+        if let Some(outcomes) = verified.all_rejected() {
+            return Ok((self.published.view().index(), outcomes));
+        }
+        let batch = CarriedBatch { bytes, verified: Some(Arc::new(verified)) };
+        let (reply, answer) = oneshot::channel();
+        self.queue
+            .try_send(Waiting { batch, reply, _room: room })
+            .map_err(|_| CallFailure::Busy)?;
+        answer.await.unwrap_or_else(|_| Err(CallFailure::Unknown("the node stopped".to_owned())))
+    }
+
+    async fn verify(
+        &self,
+        bytes: &Bytes,
+        from: Option<&NodeId>,
+    ) -> Result<VerifiedBatch, CallFailure> {
+        let stopped = || CallFailure::Unknown("the node stopped".to_owned());
+        let _turn = self.verifiers.acquire().await.map_err(|_| stopped())?;
+        let (bytes, from) = (bytes.clone(), from.cloned());
+        let moment = self.published.moment();
+        let checked = tokio::task::spawn_blocking(move || {
+            let batch =
+                decode_batch(&bytes).map_err(|error| CallFailure::Refused(error.to_string()))?;
+            if let Some(from) = from.filter(|from| *from != batch.node) {
+                return Err(CallFailure::Refused(format!(
+                    "node {from} forwards a batch of node {}; each forwards its own",
+                    batch.node
+                )));
+            }
+            Ok(VerifiedBatch::check(moment.view.state(), moment.keys_epoch, &batch))
+        });
+        checked.await.map_err(|_| stopped())?
+    }
+}
+
+async fn make_entries(
+    raft: Raft,
+    mut waiting: mpsc::Receiver<Waiting>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let under_way = Arc::new(Semaphore::new(ENTRIES_UNDER_WAY));
+    let mut held: Option<Waiting> = None;
+    loop {
+        let first = match held.take() {
+            Some(first) => first,
+            None => tokio::select! {
+                next = waiting.recv() => match next {
+                    Some(first) => first,
+                    None => return,
+                },
+                _ = stop.wait_for(|stop| *stop) => return,
+            },
+        };
+        let Ok(permit) = Arc::clone(&under_way).acquire_owned().await else { return };
+        let mut bytes = first.batch.bytes.len();
+        let mut entry = vec![first];
+        while entry.len() < ENTRY_BATCHES_MAX
+            && let Ok(next) = waiting.try_recv()
+        {
+            bytes += next.batch.bytes.len();
+            if bytes > ENTRY_BYTES_AIM {
+                held = Some(next);
+                break;
+            }
+            entry.push(next);
+        }
+        tokio::spawn(commit(raft.clone(), entry, permit));
+    }
+}
+
+async fn commit(raft: Raft, entry: Vec<Waiting>, _permit: OwnedSemaphorePermit) {
+    let batches = entry.iter().map(|waiting| waiting.batch.clone()).collect();
+    match raft.client_write(Payload { batches }).await {
+        Ok(written) => {
+            let index = written.log_id.index;
+            for (waiting, outcomes) in entry.into_iter().zip(written.data.batches) {
+                // Whoever gave up asks again with the same identifiers.
+                let _gone = waiting.reply.send(Ok((index, outcomes)));
+            }
+        }
+        Err(error) => {
+            for waiting in entry {
+                let _gone = waiting.reply.send(Err(failure(&error)));
+            }
+        }
+    }
+}
+
+fn failure(
+    error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>,
+) -> CallFailure {
+    match error {
+        // openraft says this both for what it never took and for what it had appended when it
+        // lost the lead; so it may have been done.
+        RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => CallFailure::NotLeader,
+        RaftError::APIError(ClientWriteError::ChangeMembershipError(error)) => {
+            CallFailure::Refused(error.to_string())
+        }
+        RaftError::Fatal(error) => CallFailure::Unknown(error.to_string()),
+    }
+}
+
+/// One entry syncs while the next is gathered; a few more keep distant followers busy.
+const ENTRIES_UNDER_WAY: usize = 4;
+
+/// Batches of all nodes that wait for an entry.
+const BATCHES_WAITING_MAX: usize = 1_024;
+
+/// Bytes of all batches that are verified or wait.
+const BYTES_WAITING_MAX: usize = 64 << 20;
+
+/// Batches that are verified at once; each spreads its signatures over the cores by itself.
+const VERIFIERS_MAX: usize = 4;

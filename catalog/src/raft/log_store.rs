@@ -1,0 +1,375 @@
+//! The Raft log and vote, in fjall with a true sync before anything is acknowledged.
+//!
+//! It does not know what entries mean. A lost tail or a forgotten vote is a broken promise in
+//! Raft, so nothing here is lazy except the note up to where entries are committed, which only
+//! saves work after a restart.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use openraft::storage::{LogFlushed, RaftLogStorage};
+use openraft::{
+    AnyError, ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader, StorageIOError,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+use crate::raft::codec::{APPEND_BYTES_AIM, decode_entry, encode_entry};
+use crate::raft::types::{Entry, LogId, StorageError, TypeConfig, Vote};
+
+/// A cheap handle to the log.
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    db: Database,
+    entries: Keyspace,
+    notes: Keyspace,
+    recent: Arc<Mutex<Recent>>,
+}
+
+/// The end of the log in memory: appending, replicating and applying read the same entries
+/// within milliseconds, and verdicts travel with them.
+#[derive(Default)]
+struct Recent {
+    entries: BTreeMap<u64, (Entry, usize)>,
+    bytes: usize,
+}
+
+impl Recent {
+    fn insert(&mut self, entry: Entry, bytes: usize) {
+        self.bytes += bytes;
+        if let Some((_, replaced)) = self.entries.insert(entry.log_id.index, (entry, bytes)) {
+            self.bytes -= replaced;
+        }
+        while self.bytes > RECENT_BYTES_MAX
+            && let Some((_, (_, freed))) = self.entries.pop_first()
+        {
+            self.bytes -= freed;
+        }
+    }
+
+    fn remove(&mut self, first: u64, last: u64) {
+        let inside: Vec<u64> = self.entries.range(first..=last).map(|(index, _)| *index).collect();
+        for index in inside {
+            if let Some((_, freed)) = self.entries.remove(&index) {
+                self.bytes -= freed;
+            }
+        }
+    }
+}
+
+/// About forty full entries; replication that lags further reads from disk.
+const RECENT_BYTES_MAX: usize = 32 << 20;
+
+const VOTE: &str = "vote";
+const COMMITTED: &str = "committed";
+const PURGED: &str = "purged";
+const MEMBER: &str = "member";
+const ADMITTED: &str = "admitted";
+
+impl LogStore {
+    /// Opens or makes the log in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when fjall cannot open it.
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        let failed = |source: fjall::Error| Error::store("open the Raft log", source);
+        let db = Database::builder(dir).open().map_err(failed)?;
+        let entries = db.keyspace("entries", KeyspaceCreateOptions::default).map_err(failed)?;
+        let notes = db.keyspace("notes", KeyspaceCreateOptions::default).map_err(failed)?;
+        Ok(Self { db, entries, notes, recent: Arc::default() })
+    }
+
+    /// Whether there is neither an entry nor a vote: the member has promised nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn is_fresh(&self) -> Result<bool, Error> {
+        let vote: Option<Vote> = self.note(VOTE)?;
+        let purged: Option<LogId> = self.note(PURGED)?;
+        Ok(vote.is_none() && purged.is_none() && self.entries.last_key_value().is_none())
+    }
+
+    /// Up to where entries were removed.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn purged(&self) -> Result<Option<LogId>, Error> {
+        self.note(PURGED)
+    }
+
+    /// Whose log this is, written down at its first opening.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn member(&self) -> Result<Option<u64>, Error> {
+        self.note(MEMBER)
+    }
+
+    /// Writes down whose log this is.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn set_member(&self, raft_number: u64) -> Result<(), Error> {
+        self.set_note(MEMBER, &raft_number)
+    }
+
+    /// Whether this member may take part: it founded the catalog, or a leader admitted it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn is_admitted(&self) -> Result<bool, Error> {
+        Ok(self.note(ADMITTED)?.unwrap_or(false))
+    }
+
+    /// Writes down that this member may take part.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn set_admitted(&self) -> Result<(), Error> {
+        self.set_note(ADMITTED, &true)
+    }
+
+    fn note<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
+        let found =
+            self.notes.get(name).map_err(|source| Error::store("read the Raft log", source))?;
+        found
+            .map(|bytes| {
+                serde_json::from_slice(&bytes)
+                    .map_err(|source| Error::malformed("note of the Raft log", source))
+            })
+            .transpose()
+    }
+
+    fn set_note<T: Serialize>(&self, name: &'static str, value: &T) -> Result<(), Error> {
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
+        batch.insert(&self.notes, name, encode_note(value)?);
+        batch.commit().map_err(|source| Error::store("write the Raft log", source))
+    }
+
+    fn insert(&self, entries: Vec<(u64, Bytes)>) -> Result<(), Error> {
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
+        for (index, bytes) in entries {
+            batch.insert(&self.entries, index.to_be_bytes(), &bytes[..]);
+        }
+        batch.commit().map_err(|source| Error::store("append to the Raft log", source))
+    }
+
+    /// Removes the entries from `first` to `last`, and writes a note in the same batch.
+    fn remove(
+        &self,
+        first: u64,
+        last: u64,
+        note: Option<(&'static str, Vec<u8>)>,
+    ) -> Result<(), Error> {
+        let failed = |source: fjall::Error| Error::store("remove from the Raft log", source);
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
+        for found in self.entries.range(first.to_be_bytes()..=last.to_be_bytes()) {
+            batch.remove(&self.entries, found.key().map_err(failed)?);
+        }
+        if let Some((name, value)) = note {
+            batch.insert(&self.notes, name, value);
+        }
+        batch.commit().map_err(failed)
+    }
+
+    /// Reads entries from `first` to `last` until they have `bytes_max` bytes, at least one.
+    fn read(&self, first: u64, last: u64, bytes_max: usize) -> Result<Vec<Entry>, Error> {
+        let mut read = Vec::new();
+        let mut bytes = 0_usize;
+        // The end of the range is what is asked for most often, and it is in memory whole.
+        let recent = self.recent();
+        if recent.entries.first_key_value().is_some_and(|(oldest, _)| *oldest <= first) {
+            for (_, (entry, len)) in recent.entries.range(first..=last) {
+                bytes = bytes.saturating_add(*len);
+                if !read.is_empty() && bytes > bytes_max {
+                    break;
+                }
+                read.push(entry.clone());
+            }
+            return Ok(read);
+        }
+        drop(recent);
+        for found in self.entries.range(first.to_be_bytes()..=last.to_be_bytes()) {
+            let value =
+                found.value().map_err(|source| Error::store("read the Raft log", source))?;
+            bytes = bytes.saturating_add(value.len());
+            if !read.is_empty() && bytes > bytes_max {
+                break;
+            }
+            read.push(decode_entry(Bytes::copy_from_slice(&value))?);
+        }
+        Ok(read)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last_id(&self) -> Result<Option<LogId>, Error> {
+        let Some(last) = self.entries.last_key_value() else { return Ok(None) };
+        let value = last.value().map_err(|source| Error::store("read the Raft log", source))?;
+        Ok(Some(decode_entry(Bytes::copy_from_slice(&value))?.log_id))
+    }
+
+    /// Runs blocking work off the runtime's threads, in the order in which it is awaited.
+    async fn blocking(
+        &self,
+        work: impl FnOnce(&Self) -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(&store))
+            .await
+            .map_err(|source| Error::store("write the Raft log", source))?
+    }
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let Some((first, last)) = inclusive(&range) else { return Ok(Vec::new()) };
+        self.read(first, last, usize::MAX).map_err(|error| failed(ErrorVerb::Read, &error))
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let Some((first, last)) = inclusive(&(start..end)) else { return Ok(Vec::new()) };
+        self.read(first, last, APPEND_BYTES_AIM).map_err(|error| failed(ErrorVerb::Read, &error))
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
+        let read = || {
+            let last_purged_log_id = self.purged()?;
+            let last_log_id = self.last_id()?.or(last_purged_log_id);
+            Ok(LogState { last_purged_log_id, last_log_id })
+        };
+        read().map_err(|error: Error| failed(ErrorVerb::Read, &error))
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        let vote = *vote;
+        self.blocking(move |store| store.set_note(VOTE, &vote))
+            .await
+            .map_err(|error| broken(ErrorSubject::Vote, ErrorVerb::Write, &error))
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        self.note(VOTE).map_err(|error| broken(ErrorSubject::Vote, ErrorVerb::Read, &error))
+    }
+
+    /// Not synced: a lost note only means that fewer entries are applied before the leader speaks.
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        let write = || {
+            let value = encode_note(&committed)?;
+            self.notes
+                .insert(COMMITTED, value)
+                .map_err(|source| Error::store("write the Raft log", source))
+        };
+        write().map_err(|error| failed(ErrorVerb::Write, &error))
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        let read = || {
+            let committed: Option<LogId> = self.note(COMMITTED)?.flatten();
+            // The note is not synced with the entries: believe it only as far as there are some.
+            Ok(committed.min(self.last_id()?.or(self.purged()?)))
+        };
+        read().map_err(|error: Error| failed(ErrorVerb::Read, &error))
+    }
+
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: LogFlushed<TypeConfig>,
+    ) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        let encoded: Result<Vec<_>, Error> = entries
+            .iter()
+            .map(|entry| Ok((entry.log_id.index, encode_entry(entry)?)))
+            .collect();
+        let encoded = encoded.map_err(|error| failed(ErrorVerb::Write, &error))?;
+        let lengths: Vec<usize> = encoded.iter().map(|(_, bytes)| bytes.len()).collect();
+        match self.blocking(move |store| store.insert(encoded)).await {
+            Ok(()) => {
+                let mut recent = self.recent();
+                for (entry, len) in entries.into_iter().zip(lengths) {
+                    recent.insert(entry, len);
+                }
+                drop(recent);
+                callback.log_io_completed(Ok(()));
+            }
+            Err(error) => {
+                let failure = failed(ErrorVerb::Write, &error);
+                callback.log_io_completed(Err(std::io::Error::other(error.to_string())));
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    async fn truncate(&mut self, since: LogId) -> Result<(), StorageError> {
+        self.recent().remove(since.index, u64::MAX);
+        self.blocking(move |store| store.remove(since.index, u64::MAX, None))
+            .await
+            .map_err(|error| failed(ErrorVerb::Delete, &error))
+    }
+
+    async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
+        self.recent().remove(0, upto.index);
+        self.blocking(move |store| {
+            store.remove(0, upto.index, Some((PURGED, encode_note(&upto)?)))
+        })
+        .await
+        .map_err(|error| failed(ErrorVerb::Delete, &error))
+    }
+}
+
+fn encode_note<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(|source| Error::malformed("note of the Raft log", source))
+}
+
+/// The same range with both ends in it; none for an empty one.
+fn inclusive(range: &impl RangeBounds<u64>) -> Option<(u64, u64)> {
+    let first = match range.start_bound() {
+        Bound::Included(first) => *first,
+        Bound::Excluded(before) => before.checked_add(1)?,
+        Bound::Unbounded => 0,
+    };
+    let last = match range.end_bound() {
+        Bound::Included(last) => *last,
+        Bound::Excluded(behind) => behind.checked_sub(1)?,
+        Bound::Unbounded => u64::MAX,
+    };
+    (first <= last).then_some((first, last))
+}
+
+fn failed(verb: ErrorVerb, error: &Error) -> StorageError {
+    broken(ErrorSubject::Logs, verb, error)
+}
+
+/// openraft stops the node on a storage error, which is right: it must not go on without its log.
+pub(crate) fn broken(subject: ErrorSubject<u64>, verb: ErrorVerb, error: &Error) -> StorageError {
+    StorageIOError::new(subject, verb, AnyError::new(error)).into()
+}

@@ -1,0 +1,241 @@
+//! One running member: its parts, and what it does for its own program and for other members.
+//!
+//! It does not speak gRPC; `server.rs` and `peers.rs` do.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::error::{CheckIsLeaderError, RaftError};
+use openraft::{BasicNode, ChangeMembers, ServerState};
+use schemas::CommandId;
+use schemas::NodeId;
+use schemas::Timestamp;
+use schemas::command::{Author, Command, Proposal, SignedProposal};
+use tokio::sync::watch;
+
+use crate::raft::batcher::{Sender, leader};
+use crate::raft::clock::{elapsed_ms, steady};
+use crate::raft::directory::Directory;
+use crate::raft::leading::Leading;
+use crate::raft::log_store::LogStore;
+use crate::raft::peers::{Admission, CallFailure, Peers};
+use crate::raft::published::Published;
+use crate::raft::types::Raft;
+use crate::{Error, View};
+
+/// The parts of a member that its program, its server and its tasks share.
+pub(crate) struct Member {
+    pub(crate) node: NodeId,
+    pub(crate) me: u64,
+    pub(crate) raft: Raft,
+    pub(crate) log: LogStore,
+    pub(crate) published: Arc<Published>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) leading: Arc<Leading>,
+    pub(crate) sender: Sender,
+    pub(crate) answer: Duration,
+    /// Whether this member may take part; see [`Member::admit`].
+    pub(crate) admitted: watch::Sender<bool>,
+}
+
+impl Member {
+    /// Whether this member leads, as far as it knows.
+    pub(crate) fn leads(&self) -> bool {
+        self.raft.server_metrics().borrow().state == ServerState::Leader
+    }
+
+    /// Lets this member take part from now on, and says whether it had promised nothing before.
+    ///
+    /// A member whose disk was lost must not answer as the one it was: it could give its vote a
+    /// second time, or acknowledge again what it has lost. So one without log and vote stays
+    /// silent until a leader has taken it out of the membership and admits it anew.
+    pub(crate) fn admit(&self, admission: Admission) -> Result<bool, Error> {
+        let fresh = self.log.is_fresh()?;
+        if admission == Admission::Grant && !*self.admitted.borrow() {
+            self.log.set_admitted()?;
+            self.admitted.send_replace(true);
+        }
+        Ok(fresh)
+    }
+
+    /// Waits until this replica has applied up to `index`.
+    pub(crate) async fn applied(&self, index: u64, time: Duration) -> Result<Arc<View>, Error> {
+        let mut changed = self.published.changed();
+        let waited = tokio::time::timeout(time, changed.wait_for(|applied| *applied >= index));
+        match waited.await {
+            Ok(Ok(_)) => Ok(self.published.view()),
+            Ok(Err(_)) => Err(Error::Stopped { why: "it is shutting down".to_owned() }),
+            Err(_) => Err(Error::TimedOut {
+                waited_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+            }),
+        }
+    }
+
+    /// As the leader: up to where a read must have applied. Asks a majority whether this member
+    /// still leads.
+    pub(crate) async fn read_index(&self) -> Result<u64, CallFailure> {
+        match self.raft.get_read_log_id().await {
+            Ok((read, _)) => Ok(read.map_or(0, |id| id.index)),
+            Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(_))) => {
+                Err(CallFailure::NotLeader)
+            }
+            // Some heartbeats were late: the next try may reach a majority.
+            Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => {
+                Err(CallFailure::Busy)
+            }
+            Err(RaftError::Fatal(error)) => Err(CallFailure::Unknown(error.to_string())),
+        }
+    }
+
+    /// A view that includes everything that was acknowledged anywhere before this call.
+    pub(crate) async fn linearizable(&self) -> Result<Arc<View>, Error> {
+        let began = steady();
+        loop {
+            let left = self.answer.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Err(Error::NoLeader { waited_ms: elapsed_ms(began) });
+            }
+            let asked = steady();
+            let index = match leader(&self.raft) {
+                None => Err(CallFailure::NotLeader),
+                Some((leader, _)) if leader == self.me => {
+                    let read = tokio::time::timeout(left, self.read_index()).await;
+                    read.unwrap_or(Err(CallFailure::NotLeader))
+                }
+                Some((leader, address)) => self.peers.read_index(leader, &address, left).await,
+            };
+            match index {
+                Ok(index) => {
+                    let view = self.applied(index, left).await?;
+                    self.published.proved(asked);
+                    return Ok(view);
+                }
+                Err(CallFailure::Refused(why)) => {
+                    return Err(Error::Membership { why });
+                }
+                Err(CallFailure::NotLeader | CallFailure::Busy | CallFailure::Unknown(_)) => {
+                    self.pause(left).await;
+                }
+            }
+        }
+    }
+
+    async fn pause(&self, left: Duration) {
+        let mut metrics = self.raft.server_metrics();
+        let _changed_or_not = tokio::time::timeout(PAUSE.min(left), metrics.changed()).await;
+        tokio::time::sleep(PAUSE_MIN.min(left)).await;
+    }
+
+    /// Makes a registered node a voter, here or through the leader.
+    pub(crate) async fn add_voter(&self, raft_number: u64, address: &str) -> Result<(), Error> {
+        let began = steady();
+        loop {
+            let left = ADD_VOTER_TIME_MAX.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Err(Error::TimedOut { waited_ms: elapsed_ms(began) });
+            }
+            let tried = match leader(&self.raft) {
+                None => Err(CallFailure::NotLeader),
+                Some((leader, _)) if leader == self.me => {
+                    let here = self.add_voter_here(raft_number, address);
+                    return tokio::time::timeout(left, here).await.unwrap_or_else(|_| {
+                        Err(Error::TimedOut { waited_ms: elapsed_ms(began) })
+                    });
+                }
+                Some((leader, of_leader)) => {
+                    let to = (leader, of_leader.as_str());
+                    self.peers.add_voter(to, raft_number, address, left).await
+                }
+            };
+            match tried {
+                Ok(()) => return Ok(()),
+                Err(CallFailure::Refused(why)) => return Err(Error::Membership { why }),
+                Err(CallFailure::NotLeader | CallFailure::Busy | CallFailure::Unknown(_)) => {
+                    self.pause(left).await;
+                }
+            }
+        }
+    }
+
+    /// As the leader: admits the node, has it catch up as a learner, and gives it a vote.
+    pub(crate) async fn add_voter_here(
+        &self,
+        raft_number: u64,
+        address: &str,
+    ) -> Result<(), Error> {
+        let members = self.directory.members();
+        if !members.iter().any(|(number, ..)| *number == raft_number) {
+            return Err(Error::NotRegistered { raft_number });
+        }
+        if raft_number == self.me {
+            return Ok(());
+        }
+        let (is_voter, known_address) = self.standing(raft_number);
+        let fresh = self.peers.admit(raft_number, address, Admission::Ask).await?;
+        if fresh || known_address.as_deref().is_some_and(|known| known != address) {
+            self.expel(raft_number, is_voter, known_address.is_some()).await?;
+        } else if is_voter {
+            return Ok(());
+        }
+        self.peers.admit(raft_number, address, Admission::Grant).await?;
+        let node = BasicNode::new(address);
+        self.raft.add_learner(raft_number, node, true).await.map_err(not_changed)?;
+        let voters = ChangeMembers::AddVoterIds(BTreeSet::from([raft_number]));
+        self.raft.change_membership(voters, true).await.map_err(not_changed)?;
+        Ok(())
+    }
+
+    fn standing(&self, raft_number: u64) -> (bool, Option<String>) {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        (
+            membership.voter_ids().any(|voter| voter == raft_number),
+            membership.get_node(&raft_number).map(|node| node.addr.clone()),
+        )
+    }
+
+    /// Takes a member out, so that replication to it starts from nothing when it comes back.
+    async fn expel(&self, raft_number: u64, is_voter: bool, is_known: bool) -> Result<(), Error> {
+        let one = BTreeSet::from([raft_number]);
+        if is_voter {
+            let change = ChangeMembers::RemoveVoters(one);
+            self.raft.change_membership(change, false).await.map_err(not_changed)?;
+        } else if is_known {
+            let change = ChangeMembers::RemoveNodes(one);
+            self.raft.change_membership(change, false).await.map_err(not_changed)?;
+        }
+        Ok(())
+    }
+
+    /// As the leader: proposes the time.
+    pub(crate) async fn tick(&self, now: Timestamp) {
+        let id = CommandId::parse(format!("tick-{}-{}", self.me, now.millis()));
+        let Ok(id) = id else { return };
+        let proposal = SignedProposal::by_node(Proposal {
+            id,
+            author: Author::Node(self.node.clone()),
+            at: now,
+            command: Command::Tick { now },
+        });
+        let ticked = match self.sender.sign(vec![proposal]).await {
+            Ok(batch) => self.leading.propose(batch, None).await.map_err(|why| why.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = ticked {
+            tracing::debug!(why, "a tick was not proposed");
+        }
+    }
+}
+
+fn not_changed(error: impl std::fmt::Display) -> Error {
+    Error::Membership { why: error.to_string() }
+}
+
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+
+/// Catching up includes a snapshot of the whole catalog over a slow line.
+const ADD_VOTER_TIME_MAX: Duration = Duration::from_secs(600);

@@ -1,0 +1,168 @@
+//! What readers on this node see: the newest view, and how sure the node is that it is new.
+//!
+//! It does not wait for anybody: readers take what is there.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use schemas::Timestamp;
+use tokio::sync::watch;
+
+use crate::View;
+use crate::raft::clock::{elapsed_ms, steady};
+use crate::state::State;
+
+/// The newest applied state.
+pub(crate) struct Published {
+    newest: ArcSwap<Moment>,
+    applied: watch::Sender<u64>,
+    currency: Mutex<Currency>,
+}
+
+/// A view with what belongs to the same moment.
+#[derive(Debug)]
+pub(crate) struct Moment {
+    pub(crate) view: Arc<View>,
+    /// Which keys the state has; see `verify::changes_keys`.
+    pub(crate) keys_epoch: u64,
+}
+
+/// When this replica last knew that nothing newer was committed.
+#[derive(Debug, Default)]
+struct Currency {
+    known_at: Option<Instant>,
+    /// The leader said at that instant that this index was committed, and it is not applied yet.
+    waiting: Option<(u64, Instant)>,
+    /// What other members' clocks showed, by Raft number.
+    skews: BTreeMap<u64, Skew>,
+    /// When each follower last answered, by Raft number; the instant is that of the question.
+    answered: BTreeMap<u64, Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Skew {
+    millis: i64,
+    measured: Instant,
+}
+
+impl Published {
+    pub(crate) fn new(state: State) -> Self {
+        let (applied, _) = watch::channel(state.applied());
+        let view = Arc::new(View::new(state));
+        let newest = ArcSwap::from_pointee(Moment { view, keys_epoch: 0 });
+        Self { newest, applied, currency: Mutex::default() }
+    }
+
+    /// Shows a newer state to readers.
+    pub(crate) fn show(&self, state: State, keys_epoch: u64) {
+        let index = state.applied();
+        let view = Arc::new(View::new(state));
+        self.newest.store(Arc::new(Moment { view, keys_epoch }));
+        self.applied.send_replace(index);
+    }
+
+    pub(crate) fn moment(&self) -> Arc<Moment> {
+        self.newest.load_full()
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.newest.load().view)
+    }
+
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
+        self.applied.subscribe()
+    }
+
+    /// The leader was heard: at `heard`, it said that `committed` was.
+    pub(crate) fn heard_leader(&self, committed: u64, heard: Instant) {
+        let applied = *self.applied.borrow();
+        let mut currency = self.currency();
+        currency.promote(applied);
+        if applied >= committed {
+            currency.knew(heard);
+        } else if currency.waiting.is_none() {
+            // An older wait is kept: under load a newer one would never come to its end.
+            currency.waiting = Some((committed, heard));
+        }
+    }
+
+    /// A follower answered an append that was sent at `asked`.
+    pub(crate) fn heard_follower(&self, raft_number: u64, asked: Instant) {
+        self.currency().answered.insert(raft_number, asked);
+    }
+
+    /// A linearizable read proved that the view is current as of `asked`.
+    pub(crate) fn proved(&self, asked: Instant) {
+        self.currency().knew(asked);
+    }
+
+    /// As a leader: a majority, this node included, has answered appends; the last moment for
+    /// which that holds is the last at which nobody else can have led.
+    pub(crate) fn led(&self, me: u64, voters: &[u64]) {
+        let mut currency = self.currency();
+        let now = steady();
+        let mut instants: Vec<Instant> = voters
+            .iter()
+            .filter_map(|voter| {
+                if *voter == me { Some(now) } else { currency.answered.get(voter).copied() }
+            })
+            .collect();
+        instants.sort_unstable_by(|a, b| b.cmp(a));
+        if let Some(instant) = instants.get(voters.len() / 2) {
+            currency.knew(*instant);
+        }
+    }
+
+    /// Milliseconds since this replica last knew that it was current; the largest number when it
+    /// never did.
+    pub(crate) fn staleness_ms(&self) -> u64 {
+        let applied = *self.applied.borrow();
+        let mut currency = self.currency();
+        currency.promote(applied);
+        currency.known_at.map_or(u64::MAX, elapsed_ms)
+    }
+
+    /// Compares clocks: `theirs` was read by that member and `ours` here at about the same time.
+    pub(crate) fn compare_clocks(&self, raft_number: u64, theirs: Timestamp, ours: Timestamp) {
+        let skew = Skew { millis: ours.millis_since(theirs), measured: steady() };
+        self.currency().skews.insert(raft_number, skew);
+    }
+
+    /// How far this node's clock is ahead of the others', in milliseconds: the value nearest to
+    /// zero that at least half of the compared members stay within, so that a single bad clock
+    /// elsewhere accuses nobody. None when no member was compared lately.
+    pub(crate) fn clock_skew_ms(&self) -> Option<i64> {
+        let currency = self.currency();
+        let mut skews: Vec<i64> = currency
+            .skews
+            .values()
+            .filter(|skew| elapsed_ms(skew.measured) <= SKEW_AGE_MS_MAX)
+            .map(|skew| skew.millis)
+            .collect();
+        skews.sort_unstable_by_key(|skew| skew.unsigned_abs());
+        skews.get(skews.len().saturating_sub(1) / 2).copied()
+    }
+
+    fn currency(&self) -> MutexGuard<'_, Currency> {
+        self.currency.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Currency {
+    fn knew(&mut self, instant: Instant) {
+        if self.known_at.is_none_or(|before| before < instant) {
+            self.known_at = Some(instant);
+        }
+    }
+
+    fn promote(&mut self, applied: u64) {
+        if let Some((_, heard)) = self.waiting.take_if(|(committed, _)| *committed <= applied) {
+            self.knew(heard);
+        }
+    }
+}
+
+/// A comparison older than this says nothing about the clocks now.
+const SKEW_AGE_MS_MAX: u64 = 10_000;
