@@ -239,7 +239,9 @@ proptest! {
     }
 
     #[test]
-    fn what_is_wrapped_opens_with_its_key_only(secret in prop::collection::vec(any::<u8>(), 1..64)) {
+    fn what_is_wrapped_opens_with_its_key_only(
+        secret in prop::collection::vec(any::<u8>(), 1..64),
+    ) {
         let key = SecretKey::generate().unwrap();
         let stranger = SecretKey::generate().unwrap();
         let wrapped = key.public().wrap(&secret).unwrap();
