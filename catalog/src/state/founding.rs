@@ -42,6 +42,12 @@ pub(crate) fn found(
             "the first node acts for the authority alone; register others first, then the node anew",
         ));
     }
+    if first_node.raft_number == 0 {
+        return Err(Refusal::invalid(
+            "the first node has raft number 0 and no vote, so leader time could not move; \
+             give it a number from 1",
+        ));
+    }
     check_persons(&nothing, authority, persons)?;
     check_distinct(authority, first_node, persons)?;
     let mut records = vec![
