@@ -20,8 +20,9 @@ pub const CANONICAL_BYTES_MAX: usize = 1 << 20;
 /// [`Error::Canonical`] when the record holds a floating-point number, an integer beyond ±2^53 or
 /// more than [`CANONICAL_BYTES_MAX`] bytes.
 pub fn to_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
-    let value = serde_json::to_value(record)
-        .map_err(|source| Error::Canonical { why: source.to_string() })?;
+    let value = serde_json::to_value(record).map_err(|source| Error::Canonical {
+        why: source.to_string(),
+    })?;
     let mut out = Vec::with_capacity(512);
     write(&value, &mut out)?;
     if out.len() > CANONICAL_BYTES_MAX {
@@ -51,10 +52,13 @@ pub fn from_bytes<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Er
             why: format!("{} bytes, the limit is {CANONICAL_BYTES_MAX}", bytes.len()),
         });
     }
-    let record: T = serde_json::from_slice(bytes)
-        .map_err(|source| Error::Canonical { why: source.to_string() })?;
+    let record: T = serde_json::from_slice(bytes).map_err(|source| Error::Canonical {
+        why: source.to_string(),
+    })?;
     if to_bytes(&record)? != bytes {
-        return Err(Error::Canonical { why: "the bytes are not in RFC 8785 form".to_owned() });
+        return Err(Error::Canonical {
+            why: "the bytes are not in RFC 8785 form".to_owned(),
+        });
     }
     Ok(record)
 }
@@ -101,7 +105,9 @@ const INTEGER_MAX: u64 = 1 << 53;
 
 fn write_number(number: &serde_json::Number, out: &mut Vec<u8>) -> Result<(), Error> {
     let fits = number.as_u64().is_some_and(|n| n <= INTEGER_MAX)
-        || number.as_i64().is_some_and(|n| n.unsigned_abs() <= INTEGER_MAX);
+        || number
+            .as_i64()
+            .is_some_and(|n| n.unsigned_abs() <= INTEGER_MAX);
     if !fits {
         return Err(Error::Canonical {
             why: format!("{number} is not an integer between -2^53 and 2^53"),
@@ -113,7 +119,9 @@ fn write_number(number: &serde_json::Number, out: &mut Vec<u8>) -> Result<(), Er
 
 /// `serde_json` escapes exactly what RFC 8785 section 3.2.2.2 asks for.
 fn write_string(text: &str, out: &mut Vec<u8>) -> Result<(), Error> {
-    serde_json::to_writer(out, text).map_err(|source| Error::Canonical { why: source.to_string() })
+    serde_json::to_writer(out, text).map_err(|source| Error::Canonical {
+        why: source.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -136,8 +144,13 @@ mod tests {
     #[test]
     fn another_spelling_of_the_same_record_is_refused() {
         assert!(from_bytes::<Value>(b"{\"a\":1,\"b\":[]}").is_ok());
-        let bad: [&[u8]; 5] =
-            [b"{\"b\":1,\"a\":1}", b"{ \"a\":1}", b"{\"a\":1,\"a\":1}", b"{\"a\":1.5}", b"1e3"];
+        let bad: [&[u8]; 5] = [
+            b"{\"b\":1,\"a\":1}",
+            b"{ \"a\":1}",
+            b"{\"a\":1,\"a\":1}",
+            b"{\"a\":1.5}",
+            b"1e3",
+        ];
         for bytes in bad {
             assert!(from_bytes::<Value>(bytes).is_err());
         }

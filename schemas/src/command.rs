@@ -146,7 +146,9 @@ pub enum Command {
 }
 
 /// Who proposes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Author {
     /// A person, who signs the proposal herself.
@@ -189,10 +191,10 @@ pub struct SignedProposal {
 #[serde(deny_unknown_fields)]
 pub struct PersonSignature {
     /// Her key.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub key: KeyId,
     /// Over the canonical bytes of the proposal.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^30(?:[0-9a-f]{2})+$")]
     pub signature: Signature,
 }
 
@@ -200,7 +202,10 @@ impl SignedProposal {
     /// A node's proposal, to be covered by its batch signature.
     #[must_use]
     pub fn by_node(proposal: Proposal) -> Self {
-        Self { proposal, signature: None }
+        Self {
+            proposal,
+            signature: None,
+        }
     }
 
     /// The label under which persons sign proposals.

@@ -119,7 +119,9 @@ pub struct Column {
 }
 
 /// An edition of a data standard.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct StandardEdition {
     /// The standard.
@@ -189,7 +191,9 @@ impl Dataset {
     /// Whether any column holds personal information.
     #[must_use]
     pub fn has_personal_columns(&self) -> bool {
-        self.columns.iter().any(|column| column.sensitivity != Sensitivity::None)
+        self.columns
+            .iter()
+            .any(|column| column.sensitivity != Sensitivity::None)
     }
 
     /// Whether versions are served to others.
@@ -207,7 +211,7 @@ pub struct PublishIntent {
     /// The dataset.
     pub dataset: DatasetId,
     /// SM3 of the file as uploaded.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub file_digest: Digest,
     /// Its size in bytes.
     pub file_bytes: u64,
@@ -243,10 +247,10 @@ pub struct DatasetVersion {
     /// The standard that its rows were checked against.
     pub standard: StandardEdition,
     /// SM3 of the canonical Arrow schema of the table.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub schema_digest: Digest,
     /// SM3 Merkle root over the version's files: their names, sizes and SM3 digests, by name.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub content_digest: Digest,
     /// What the quality rules said.
     pub verdict: QualityVerdict,

@@ -97,7 +97,7 @@ pub struct PolicyVersion {
     /// Number in the catalog; 0 is the set that ships.
     pub number: u64,
     /// SM3 of its canonical form.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub digest: Digest,
 }
 
@@ -210,7 +210,9 @@ pub struct Obligations {
 }
 
 /// One reason for a refusal.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
     /// Stable code; an export rule's number where one refused.

@@ -81,7 +81,10 @@ impl Format {
     /// The format of that name, if it is one of ours.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|format| format.name() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|format| format.name() == name)
     }
 
     /// Checks one value.
@@ -103,7 +106,10 @@ impl Format {
             Self::CustomsOffice => customs_office(bytes),
             Self::LocalDateTime => local_date_time(bytes),
         };
-        verdict.map_err(|why| Error::CheckDigit { format: self.name(), why })
+        verdict.map_err(|why| Error::CheckDigit {
+            format: self.name(),
+            why,
+        })
     }
 }
 
@@ -112,7 +118,6 @@ impl std::fmt::Display for Format {
         f.write_str(self.name())
     }
 }
-
 
 fn require(holds: bool, why: &'static str) -> Result<(), &'static str> {
     if holds { Ok(()) } else { Err(why) }
@@ -124,7 +129,9 @@ fn digits(bytes: &[u8]) -> bool {
 
 /// The number that ASCII digits write; other bytes count as they come, so check [`digits`] first.
 fn number(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0, |sum, byte| sum * 10 + u32::from(byte.wrapping_sub(b'0')))
+    bytes
+        .iter()
+        .fold(0, |sum, byte| sum * 10 + u32::from(byte.wrapping_sub(b'0')))
 }
 
 /// ISO 6346:2022, annex A: letters count 10 to 38 without the multiples of 11, position `i` weighs
@@ -134,11 +141,24 @@ fn number(bytes: &[u8]) -> u32 {
 /// against serial numbers with the remainder 10, and real ones exist.
 fn container(bytes: &[u8]) -> Result<(), &'static str> {
     require(bytes.len() == 11, "write four letters and seven digits")?;
-    require(bytes[..3].iter().all(u8::is_ascii_uppercase), "the owner code is three capitals")?;
-    require(matches!(bytes[3], b'U' | b'J' | b'Z'), "the category is U, J or Z")?;
+    require(
+        bytes[..3].iter().all(u8::is_ascii_uppercase),
+        "the owner code is three capitals",
+    )?;
+    require(
+        matches!(bytes[3], b'U' | b'J' | b'Z'),
+        "the category is U, J or Z",
+    )?;
     require(digits(&bytes[4..]), "after the category stand seven digits")?;
-    let sum: u32 = bytes[..10].iter().zip(0..10).map(|(byte, at)| container_value(*byte) << at).sum();
-    require(sum % 11 % 10 == number(&bytes[10..]), "the check digit does not fit")
+    let sum: u32 = bytes[..10]
+        .iter()
+        .zip(0..10)
+        .map(|(byte, at)| container_value(*byte) << at)
+        .sum();
+    require(
+        sum % 11 % 10 == number(&bytes[10..]),
+        "the check digit does not fit",
+    )
 }
 
 fn container_value(byte: u8) -> u32 {
@@ -154,10 +174,20 @@ fn container_value(byte: u8) -> u32 {
 /// 7, 6, 5, 4, 3, 2.
 fn imo(bytes: &[u8]) -> Result<(), &'static str> {
     let bytes = bytes.strip_prefix(b"IMO").unwrap_or(bytes);
-    require(bytes.len() == 7 && digits(bytes), "write seven digits, with or without IMO before")?;
+    require(
+        bytes.len() == 7 && digits(bytes),
+        "write seven digits, with or without IMO before",
+    )?;
     require(bytes[0] != b'0', "it does not begin with 0")?;
-    let sum: u32 = bytes[..6].iter().zip((2..=7).rev()).map(|(b, w)| u32::from(b - b'0') * w).sum();
-    require(sum % 10 == u32::from(bytes[6] - b'0'), "the check digit does not fit")
+    let sum: u32 = bytes[..6]
+        .iter()
+        .zip((2..=7).rev())
+        .map(|(b, w)| u32::from(b - b'0') * w)
+        .sum();
+    require(
+        sum % 10 == u32::from(bytes[6] - b'0'),
+        "the check digit does not fit",
+    )
 }
 
 /// ITU-R M.585-9, annexes 1 and 2: where the maritime identification digits (first digit 2 to 7)
@@ -165,31 +195,42 @@ fn imo(bytes: &[u8]) -> Result<(), &'static str> {
 fn mmsi(bytes: &[u8]) -> Result<(), &'static str> {
     require(bytes.len() == 9 && digits(bytes), "write nine digits")?;
     let country_at = match bytes {
-        [b'1', b'1', b'1', ..] => 3,                            // aircraft in search and rescue
-        [b'0', b'0', ..] | [b'9', b'8' | b'9', ..] => 2,        // coast station; craft, aid
-        [b'0' | b'8', ..] => 1,                                 // group; hand-held radio
-        [b'9', b'7', b'0' | b'2' | b'4', ..] => return Ok(()),  // beacons have no country
-        _ => 0,                                                 // ship
+        [b'1', b'1', b'1', ..] => 3, // aircraft in search and rescue
+        [b'0', b'0', ..] | [b'9', b'8' | b'9', ..] => 2, // coast station; craft, aid
+        [b'0' | b'8', ..] => 1,      // group; hand-held radio
+        [b'9', b'7', b'0' | b'2' | b'4', ..] => return Ok(()), // beacons have no country
+        _ => 0,                      // ship
     };
-    require(matches!(bytes[country_at], b'2'..=b'7'), "no country's digits stand in their place")
+    require(
+        matches!(bytes[country_at], b'2'..=b'7'),
+        "no country's digits stand in their place",
+    )
 }
 
 /// The alphabet of GB 32100-2015: no I, O, S, V, Z.
 const USCC_ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
 /// Powers of 3 modulo 31 (GB 32100-2015, 4.3).
-const USCC_WEIGHTS: [u32; 17] = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
+const USCC_WEIGHTS: [u32; 17] = [
+    1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28,
+];
 
 /// GB 32100-2015. The organisation code inside (places 9 to 17) has a check digit of its own
 /// (GB 11714), which is left unchecked as others do: the outer one covers it.
 fn uscc(bytes: &[u8]) -> Result<(), &'static str> {
     require(bytes.len() == 18, "write 18 characters")?;
-    require(digits(&bytes[2..8]), "places 3 to 8 are the digits of an administrative division")?;
+    require(
+        digits(&bytes[2..8]),
+        "places 3 to 8 are the digits of an administrative division",
+    )?;
     let mut sum = 0;
     for (byte, weight) in bytes[..17].iter().zip(USCC_WEIGHTS) {
         sum += uscc_value(*byte)? * weight;
     }
     let check = (31 - sum % 31) % 31;
-    require(uscc_value(bytes[17])? == check, "the check character does not fit")
+    require(
+        uscc_value(bytes[17])? == check,
+        "the check character does not fit",
+    )
 }
 
 fn uscc_value(byte: u8) -> Result<u32, &'static str> {
@@ -207,14 +248,33 @@ const CITIZEN_CHECKS: &[u8; 11] = b"10X98765432";
 /// GB 11643-1999: division, date of birth, serial number, check character. Whether the date lies
 /// in the past is not asked: there is no clock here.
 fn citizen_id(bytes: &[u8]) -> Result<(), &'static str> {
-    require(bytes.len() == 18 && digits(&bytes[..17]), "write 17 digits and the check character")?;
-    require(is_province(&bytes[..2]), "it begins with the code of no province")?;
-    let (year, month, day) = (number(&bytes[6..10]), number(&bytes[10..12]), number(&bytes[12..14]));
-    require(year >= 1800 && is_date(year, month, day), "the date of birth is no date")?;
-    let sum: u32 =
-        bytes[..17].iter().zip(CITIZEN_WEIGHTS).map(|(b, w)| u32::from(b - b'0') * w).sum();
+    require(
+        bytes.len() == 18 && digits(&bytes[..17]),
+        "write 17 digits and the check character",
+    )?;
+    require(
+        is_province(&bytes[..2]),
+        "it begins with the code of no province",
+    )?;
+    let (year, month, day) = (
+        number(&bytes[6..10]),
+        number(&bytes[10..12]),
+        number(&bytes[12..14]),
+    );
+    require(
+        year >= 1800 && is_date(year, month, day),
+        "the date of birth is no date",
+    )?;
+    let sum: u32 = bytes[..17]
+        .iter()
+        .zip(CITIZEN_WEIGHTS)
+        .map(|(b, w)| u32::from(b - b'0') * w)
+        .sum();
     let at = usize::try_from(sum % 11).unwrap_or(0);
-    require(CITIZEN_CHECKS[at] == bytes[17], "the check character does not fit")
+    require(
+        CITIZEN_CHECKS[at] == bytes[17],
+        "the check character does not fit",
+    )
 }
 
 /// Chapters 01 to 97 without the reserved 77; 98 and 99 are left to national use.
@@ -223,21 +283,29 @@ fn hs(bytes: &[u8]) -> Result<(), &'static str> {
         matches!(bytes.len(), 2 | 4 | 6 | 8 | 10) && digits(bytes),
         "write 2, 4, 6, 8 or 10 digits",
     )?;
-    require(!matches!(&bytes[..2], b"00" | b"77"), "there is no such chapter")
+    require(
+        !matches!(&bytes[..2], b"00" | b"77"),
+        "there is no such chapter",
+    )
 }
 
 fn un_locode(bytes: &[u8]) -> Result<(), &'static str> {
     require(
         bytes.len() == 5
             && bytes[..2].iter().all(u8::is_ascii_uppercase)
-            && bytes[2..].iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'2'..=b'9')),
+            && bytes[2..]
+                .iter()
+                .all(|b| b.is_ascii_uppercase() || matches!(b, b'2'..=b'9')),
         "write a country's two capitals and three capitals or digits 2 to 9",
     )
 }
 
 fn gbt2260(bytes: &[u8]) -> Result<(), &'static str> {
     require(bytes.len() == 6 && digits(bytes), "write six digits")?;
-    require(is_province(&bytes[..2]), "it begins with the code of no province")
+    require(
+        is_province(&bytes[..2]),
+        "it begins with the code of no province",
+    )
 }
 
 /// Codes of provinces and their like, in every revision of GB/T 2260 since 1980.
@@ -249,7 +317,10 @@ fn is_province(bytes: &[u8]) -> bool {
 }
 
 fn customs_office(bytes: &[u8]) -> Result<(), &'static str> {
-    require(bytes.len() == 4 && digits(bytes) && bytes != b"0000", "write four digits, not 0000")
+    require(
+        bytes.len() == 4 && digits(bytes) && bytes != b"0000",
+        "write four digits, not 0000",
+    )
 }
 
 /// Up to nanoseconds; no leap second, because a local time cannot tell when one was.
@@ -258,13 +329,19 @@ fn local_date_time(bytes: &[u8]) -> Result<(), &'static str> {
     require(bytes.len() >= 19, shape)?;
     let (head, fraction) = bytes.split_at(19);
     let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-    require(separators.iter().all(|(at, byte)| head[*at] == *byte), shape)?;
+    require(
+        separators.iter().all(|(at, byte)| head[*at] == *byte),
+        shape,
+    )?;
     require(matches!(head[10], b' ' | b'T'), shape)?;
     let parts = [0..4, 5..7, 8..10, 11..13, 14..16, 17..19];
     require(parts.iter().all(|part| digits(&head[part.clone()])), shape)?;
     let [year, month, day, hour, minute, second] = parts.map(|part| number(&head[part]));
     require(is_date(year, month, day), "there is no such date")?;
-    require(hour < 24 && minute < 60 && second < 60, "there is no such time")?;
+    require(
+        hour < 24 && minute < 60 && second < 60,
+        "there is no such time",
+    )?;
     match fraction {
         [] => Ok(()),
         [b'.', rest @ ..] => require(rest.len() <= 9 && digits(rest), shape),

@@ -14,7 +14,13 @@ pub const ID_BYTES_MAX: usize = 96;
 /// beginning and ending with a letter or digit. Such text is safe as a file name, in a URL path
 /// and in a policy line, whatever the peer sent.
 fn check(kind: &'static str, text: &str) -> Result<(), Error> {
-    let refuse = |why| Err(Error::Identifier { kind, text: shown(text), why });
+    let refuse = |why| {
+        Err(Error::Identifier {
+            kind,
+            text: shown(text),
+            why,
+        })
+    };
     if text.is_empty() || text.len() > ID_BYTES_MAX {
         return refuse("it must have 1 to 96 bytes");
     }
@@ -45,7 +51,8 @@ macro_rules! ids {
         /// At most [`ID_BYTES_MAX`] bytes of `a-z 0-9 . - _`.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
         #[serde(transparent)]
-        #[schema(value_type = String)]
+        #[schema(value_type = String, max_length = 96,
+            pattern = "^[a-z0-9](?:(?:[.]?[a-z0-9_-])*[.]?[a-z0-9])?$")]
         pub struct $name(String);
 
         impl $name {
@@ -126,7 +133,17 @@ mod tests {
         for good in ["a", "gd.guangzhou.port", "r-2026-00042", "x_1"] {
             assert_eq!(DatasetId::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", "A", ".a", "a.", "a..b", "a/b", "港口", "a b", &"x".repeat(97)] {
+        for bad in [
+            "",
+            "A",
+            ".a",
+            "a.",
+            "a..b",
+            "a/b",
+            "港口",
+            "a b",
+            &"x".repeat(97),
+        ] {
             assert!(DatasetId::parse(bad).is_err(), "{bad}");
         }
     }

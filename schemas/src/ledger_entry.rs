@@ -7,13 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::{Decision, DecisionRequest, Facts, Obligations, PolicyVersion};
 use crate::transfer::Receipt;
-use crate::{
-    DatasetId, NodeId, ParticipantId, PersonId, ReleaseId, Signed, Timestamp, TransferId,
-};
+use crate::{DatasetId, NodeId, ParticipantId, PersonId, ReleaseId, Signed, Timestamp, TransferId};
 
 /// Position of an entry in one participant's ledger, counted from 0.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
 )]
 #[serde(transparent)]
 pub struct LedgerIndex(pub u64);
@@ -26,7 +34,9 @@ impl std::fmt::Display for LedgerIndex {
 
 /// Which ledger: the participant and which life of it. Restoring an old copy opens the next
 /// incarnation with a gap record instead of a fork.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerIdentity {
     /// Whose.
@@ -75,7 +85,7 @@ pub enum LedgerEvent {
         /// The dataset.
         dataset: DatasetId,
         /// SM3 Merkle root of the artefact.
-        #[schema(value_type = String)]
+        #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
         artefact: Digest,
         /// Its rows.
         rows: u64,
@@ -113,7 +123,7 @@ pub enum LedgerEvent {
         /// Rows kept out.
         quarantined_rows: u64,
         /// SM3 Merkle root of the version, or of nothing.
-        #[schema(value_type = String)]
+        #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
         content_digest: Digest,
     },
     /// Someone signed in, or tried to.
@@ -168,7 +178,7 @@ pub struct Checkpoint {
     /// Number of entries.
     pub size: u64,
     /// SM3 Merkle root over them.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub root: Digest,
     /// When it was made.
     pub at: Timestamp,
@@ -194,9 +204,9 @@ pub struct Cosignature {
     /// Its node.
     pub node: NodeId,
     /// The node's key.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub key: KeyId,
     /// Over the checkpoint's canonical bytes.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^30(?:[0-9a-f]{2})+$")]
     pub signature: Signature,
 }

@@ -26,7 +26,10 @@ impl LocalText {
     /// Both languages at once.
     #[must_use]
     pub fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
-        Self { zh: zh.into(), en: en.into() }
+        Self {
+            zh: zh.into(),
+            en: en.into(),
+        }
     }
 }
 
@@ -64,7 +67,7 @@ codes! {
 /// A place in the sense of the export rules: an ISO 3166-1 alpha-2 code, where `CN` means the
 /// mainland. Hong Kong, Macao and Taiwan have codes of their own, and leaving for them is an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
-#[schema(value_type = String, example = "CN")]
+#[schema(value_type = String, pattern = "^[A-Z]{2}$", example = "CN")]
 pub struct Jurisdiction([u8; 2]);
 
 impl Jurisdiction {
@@ -134,10 +137,10 @@ pub struct Participant {
     /// Whether it operates critical information infrastructure (CSL 37).
     pub ciio: bool,
     /// Key that signs its receipts, versions and checkpoints.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^04[0-9a-f]{128}$")]
     pub signing: PublicKey,
     /// Key that others seal to. Separate from `signing`, as GM/T 0015 has it.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^04[0-9a-f]{128}$")]
     pub encryption: PublicKey,
     /// Which life of its ledger is current: restoring an old copy opens the next one.
     pub ledger_incarnation: u32,
@@ -165,10 +168,10 @@ pub struct Node {
     pub api_address: String,
     /// SM3 of the SubjectPublicKeyInfo of its transport certificate: binds the TLS peer to this
     /// record.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub transport_key: Digest,
     /// Key that signs its batches.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^04[0-9a-f]{128}$")]
     pub signing: PublicKey,
     /// Grows with each change.
     pub revision: u64,
@@ -195,7 +198,7 @@ pub struct Person {
     /// Her roles.
     pub roles: BTreeSet<Role>,
     /// Her signing key.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^04[0-9a-f]{128}$")]
     pub signing: PublicKey,
     /// Where that key is.
     pub custody: KeyCustody,
@@ -221,8 +224,17 @@ impl Person {
     /// # Errors
     /// [`Error::Field`] naming the rule when two of the three roles meet in one person.
     pub fn check_roles(&self) -> Result<(), Error> {
-        let separate = [Role::SystemAdministrator, Role::SecurityOfficer, Role::Auditor];
-        if separate.iter().filter(|role| self.roles.contains(role)).count() > 1 {
+        let separate = [
+            Role::SystemAdministrator,
+            Role::SecurityOfficer,
+            Role::Auditor,
+        ];
+        if separate
+            .iter()
+            .filter(|role| self.roles.contains(role))
+            .count()
+            > 1
+        {
             return Err(Error::Field {
                 record: "person",
                 field: "roles",

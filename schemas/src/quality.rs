@@ -9,7 +9,17 @@ use crate::{LocalText, RuleId};
 
 /// A share in millionths: exact, ordered, and the same on every replica.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
 )]
 #[serde(transparent)]
 pub struct Ppm(pub u32);
@@ -177,18 +187,34 @@ impl QualityVerdict {
         published_rows: u64,
         quarantined_rows: u64,
     ) -> Self {
-        let score = u32::try_from(verdicts.len()).ok().filter(|count| *count > 0).map(|count| {
-            let sum: u64 = verdicts.iter().map(|verdict| u64::from(verdict.score.0)).sum();
-            Ppm(u32::try_from(sum / u64::from(count)).unwrap_or(1_000_000))
-        });
+        let score = u32::try_from(verdicts.len())
+            .ok()
+            .filter(|count| *count > 0)
+            .map(|count| {
+                let sum: u64 = verdicts
+                    .iter()
+                    .map(|verdict| u64::from(verdict.score.0))
+                    .sum();
+                Ppm(u32::try_from(sum / u64::from(count)).unwrap_or(1_000_000))
+            });
         let all_rows = published_rows.saturating_add(quarantined_rows);
-        let quarantined = if all_rows == 0 { Ppm(0) } else { Ppm::of(quarantined_rows, all_rows) };
-        let blocked = rules.iter().zip(&verdicts).any(|(rule, verdict)| {
-            rule.severity == Severity::Block && !verdict.passed
-        });
+        let quarantined = if all_rows == 0 {
+            Ppm(0)
+        } else {
+            Ppm::of(quarantined_rows, all_rows)
+        };
+        let blocked = rules
+            .iter()
+            .zip(&verdicts)
+            .any(|(rule, verdict)| rule.severity == Severity::Block && !verdict.passed);
         let passed = !blocked
             && quarantined <= gate.quarantined_max
             && score.is_none_or(|score| score >= gate.score_min);
-        Self { rules: verdicts, score, quarantined, passed }
+        Self {
+            rules: verdicts,
+            score,
+            quarantined,
+            passed,
+        }
     }
 }

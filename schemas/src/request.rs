@@ -51,7 +51,9 @@ codes! {
 }
 
 /// What shared data is for. Use beyond it is a breach (Decree 809, article 25).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Purpose {
     /// Short code that grants compare, for example `transit-forecast`.

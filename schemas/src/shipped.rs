@@ -103,12 +103,16 @@ pub fn standards() -> Result<Vec<DataStandard>, Error> {
 /// # Errors
 /// As [`standards`].
 pub fn datasets() -> Result<Vec<Described>, Error> {
-    TEXTS.iter().map(|texts| parse(texts.name, texts.dataset)).collect()
+    TEXTS
+        .iter()
+        .map(|texts| parse(texts.name, texts.dataset))
+        .collect()
 }
 
 fn parse<'a, T: Deserialize<'a>>(name: &str, text: &'a str) -> Result<T, Error> {
-    serde_json::from_str(text)
-        .map_err(|source| Error::Standard { why: format!("shipped text of {name}: {source}") })
+    serde_json::from_str(text).map_err(|source| Error::Standard {
+        why: format!("shipped text of {name}: {source}"),
+    })
 }
 
 /// The embedded texts of one standard.
@@ -123,7 +127,10 @@ impl Texts {
     fn standard(&self) -> Result<DataStandard, Error> {
         let dataset: Described = parse(self.name, self.dataset)?;
         Ok(DataStandard {
-            edition: StandardEdition { standard: StandardId::parse(self.name)?, edition: 1 },
+            edition: StandardEdition {
+                standard: StandardId::parse(self.name)?,
+                edition: 1,
+            },
             title: dataset.title,
             row_schema: self.row_schema.to_owned(),
             reading: parse(self.name, self.reading)?,

@@ -14,10 +14,10 @@ pub struct Signed<T> {
     /// What was signed.
     pub body: T,
     /// Which key signed.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub key: KeyId,
     /// SM2 signature (DER) over label and canonical bytes of `body`.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^30(?:[0-9a-f]{2})+$")]
     pub signature: Signature,
 }
 

@@ -29,6 +29,7 @@ pub struct DataStandard {
 #[serde(deny_unknown_fields, default)]
 pub struct Reading {
     /// Field separator of CSV files; a comma when absent.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1)]
     pub delimiter: Option<char>,
     /// Texts that mean "no value" besides the empty field.
     pub null_tokens: Vec<String>,

@@ -9,7 +9,7 @@ use crate::Error;
 
 /// Milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
-#[schema(value_type = String, example = "2026-11-24T08:00:00.000Z")]
+#[schema(value_type = String, format = DateTime, example = "2026-11-24T08:00:00.000Z")]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -46,10 +46,16 @@ impl Timestamp {
     /// # Errors
     /// [`Error::Timestamp`] when the text is not RFC 3339 or lies before 1970.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let refuse = || Error::Timestamp { text: text.chars().take(40).collect() };
+        let refuse = || Error::Timestamp {
+            text: text.chars().take(40).collect(),
+        };
         let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| refuse())?;
         let millis = parsed.timestamp_millis();
-        if (0..=Self::MAX.0).contains(&millis) { Ok(Self(millis)) } else { Err(refuse()) }
+        if (0..=Self::MAX.0).contains(&millis) {
+            Ok(Self(millis))
+        } else {
+            Err(refuse())
+        }
     }
 }
 
@@ -99,8 +105,16 @@ mod tests {
     fn an_instant_is_written_in_utc_with_milliseconds() {
         let at = Timestamp::parse("2026-11-24T16:00:00+08:00").unwrap();
         assert_eq!(at.to_string(), "2026-11-24T08:00:00.000Z");
-        assert_eq!(serde_json::to_string(&at).unwrap(), "\"2026-11-24T08:00:00.000Z\"");
-        for bad in ["", "2026-11-24", "1960-01-01T00:00:00Z", "2026-11-24T25:00:00Z"] {
+        assert_eq!(
+            serde_json::to_string(&at).unwrap(),
+            "\"2026-11-24T08:00:00.000Z\""
+        );
+        for bad in [
+            "",
+            "2026-11-24",
+            "1960-01-01T00:00:00Z",
+            "2026-11-24T25:00:00Z",
+        ] {
             assert!(Timestamp::parse(bad).is_err(), "{bad}");
         }
     }

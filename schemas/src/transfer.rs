@@ -84,10 +84,10 @@ pub struct Receipt {
     /// Bytes of the artefact in clear.
     pub bytes: u64,
     /// SM3 Merkle root of the artefact in clear, by file.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub artefact: Digest,
     /// SM3 Merkle root over sealed chunks, when it was sealed.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[0-9a-f]{64}$")]
     pub sealed_root: Option<Digest>,
     /// When.
     pub at: Timestamp,

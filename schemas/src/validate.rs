@@ -108,9 +108,15 @@ pub fn compile_schema(text: &str) -> Result<JsonSchema, Error> {
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 fn compile(schema: &Value) -> Result<JsonSchema, Error> {
-    let dialect = schema.get("$schema").and_then(Value::as_str).unwrap_or(DIALECT);
+    let dialect = schema
+        .get("$schema")
+        .and_then(Value::as_str)
+        .unwrap_or(DIALECT);
     if dialect.trim_end_matches('#') != DIALECT {
-        return Err(refuse(format!("$schema is {}; write for draft 2020-12", cut(dialect))));
+        return Err(refuse(format!(
+            "$schema is {}; write for draft 2020-12",
+            cut(dialect)
+        )));
     }
     let patterns = jsonschema::PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
     let mut options = jsonschema::options()
@@ -123,9 +129,15 @@ fn compile(schema: &Value) -> Result<JsonSchema, Error> {
         options = options.with_format(format.name(), |text: &str| format.check(text).is_ok());
     }
     let validator = options.build(schema).map_err(|source| {
-        refuse(format!("{} at {}", cut(&source.to_string()), source.instance_path()))
+        refuse(format!(
+            "{} at {}",
+            cut(&source.to_string()),
+            source.instance_path()
+        ))
     })?;
-    Ok(JsonSchema { validator: Arc::new(validator) })
+    Ok(JsonSchema {
+        validator: Arc::new(validator),
+    })
 }
 
 fn refuse(why: impl Into<String>) -> Error {
@@ -158,7 +170,11 @@ impl RowSchema {
         let Value::Object(root) = &schema else {
             return Err(refuse("the row schema is a boolean; describe an object"));
         };
-        let fields = field::fields(root, &schema, &strict::property_order(&standard.row_schema)?)?;
+        let fields = field::fields(
+            root,
+            &schema,
+            &strict::property_order(&standard.row_schema)?,
+        )?;
         check_reading(standard, &fields)?;
         Ok(Self {
             schema: compiled,
@@ -224,29 +240,46 @@ const ROOT_KEYWORDS: [&str; 12] = [
 ];
 
 fn needs_row_check(root: &Map<String, Value>) -> bool {
-    let other = root.keys().any(|key| key != "type" && !ROOT_KEYWORDS.contains(&key.as_str()));
-    other || !root.get("additionalProperties").is_none_or(Value::is_boolean)
+    let other = root
+        .keys()
+        .any(|key| key != "type" && !ROOT_KEYWORDS.contains(&key.as_str()));
+    other
+        || !root
+            .get("additionalProperties")
+            .is_none_or(Value::is_boolean)
 }
 
 fn check_reading(standard: &DataStandard, fields: &[Field]) -> Result<(), Error> {
     let reading = &standard.reading;
     let known = |name: &String| fields.iter().any(|field| field.name == *name);
     if let Some(to) = reading.renames.values().find(|to| !known(to)) {
-        return Err(refuse(format!("reading renames a header to {to:?}, which is no column")));
+        return Err(refuse(format!(
+            "reading renames a header to {to:?}, which is no column"
+        )));
     }
     let mut targets: Vec<_> = reading.renames.values().collect();
     targets.sort();
     if let Some(pair) = targets.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(refuse(format!("reading renames two headers to {:?}", pair[0])));
+        return Err(refuse(format!(
+            "reading renames two headers to {:?}",
+            pair[0]
+        )));
     }
     for column in reading.dates.keys() {
         let field = fields.iter().find(|field| field.name == *column);
         if field.is_none_or(|field| field.kind != FieldKind::Date) {
-            return Err(refuse(format!("reading.dates names {column:?}, which is no date column")));
+            return Err(refuse(format!(
+                "reading.dates names {column:?}, which is no date column"
+            )));
         }
     }
-    if reading.delimiter.is_some_and(|d| !d.is_ascii() || matches!(d, '"' | '\r' | '\n')) {
-        return Err(refuse("the delimiter is one ASCII character, no quote and no line end"));
+    if reading
+        .delimiter
+        .is_some_and(|d| !d.is_ascii() || matches!(d, '"' | '\r' | '\n'))
+    {
+        return Err(refuse(
+            "the delimiter is one ASCII character, no quote and no line end",
+        ));
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ pub enum PartyOnly<T> {
     /// Sealed to the parties.
     Sealed {
         /// SM3 of the canonical bytes of the clear body.
-        #[schema(value_type = String)]
+        #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
         digest: Digest,
         /// The sealed stream, in hex.
         envelope: String,

@@ -3,7 +3,11 @@
 //!
 //! It does not skip silently: what is left out stands in a list with its reason, and a listed
 //! group that would pass fails the test.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "test helpers of an integration test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test helpers of an integration test"
+)]
 
 mod support;
 
@@ -17,11 +21,31 @@ const UNKNOWN: &str = "expects unknown formats to be ignored; ours are refused";
 
 /// File, description of the group, reason.
 const LEFT_OUT: &[(&str, &str, &str)] = &[
-    ("dynamicRef.json", "strict-tree schema, guards against misspelled properties", REMOTE),
-    ("dynamicRef.json", "tests for implementation dynamic anchor and reference link", REMOTE),
-    ("dynamicRef.json", "$ref and $dynamicAnchor are independent of order - $defs first", REMOTE),
-    ("dynamicRef.json", "$ref and $dynamicAnchor are independent of order - $ref first", REMOTE),
-    ("dynamicRef.json", "$ref to $dynamicRef finds detached $dynamicAnchor", REMOTE),
+    (
+        "dynamicRef.json",
+        "strict-tree schema, guards against misspelled properties",
+        REMOTE,
+    ),
+    (
+        "dynamicRef.json",
+        "tests for implementation dynamic anchor and reference link",
+        REMOTE,
+    ),
+    (
+        "dynamicRef.json",
+        "$ref and $dynamicAnchor are independent of order - $defs first",
+        REMOTE,
+    ),
+    (
+        "dynamicRef.json",
+        "$ref and $dynamicAnchor are independent of order - $ref first",
+        REMOTE,
+    ),
+    (
+        "dynamicRef.json",
+        "$ref to $dynamicRef finds detached $dynamicAnchor",
+        REMOTE,
+    ),
     ("format.json", "email format", FORMAT),
     ("format.json", "regex format", FORMAT),
     ("format.json", "ipv4 format", FORMAT),
@@ -47,17 +71,53 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("refRemote.json", "ref within remote ref", REMOTE),
     ("refRemote.json", "base URI change", REMOTE),
     ("refRemote.json", "base URI change - change folder", REMOTE),
-    ("refRemote.json", "base URI change - change folder in subschema", REMOTE),
+    (
+        "refRemote.json",
+        "base URI change - change folder in subschema",
+        REMOTE,
+    ),
     ("refRemote.json", "root ref in remote ref", REMOTE),
     ("refRemote.json", "remote ref with ref to defs", REMOTE),
-    ("refRemote.json", "Location-independent identifier in remote ref", REMOTE),
-    ("refRemote.json", "retrieved nested refs resolve relative to their URI not $id", REMOTE),
-    ("refRemote.json", "remote HTTP ref with different $id", REMOTE),
-    ("refRemote.json", "remote HTTP ref with different URN $id", REMOTE),
-    ("refRemote.json", "remote HTTP ref with nested absolute ref", REMOTE),
-    ("refRemote.json", "$ref to $ref finds detached $anchor", REMOTE),
-    ("vocabulary.json", "schema that uses custom metaschema with with no validation vocabulary", DIALECT),
-    ("vocabulary.json", "ignore unrecognized optional vocabulary", DIALECT),
+    (
+        "refRemote.json",
+        "Location-independent identifier in remote ref",
+        REMOTE,
+    ),
+    (
+        "refRemote.json",
+        "retrieved nested refs resolve relative to their URI not $id",
+        REMOTE,
+    ),
+    (
+        "refRemote.json",
+        "remote HTTP ref with different $id",
+        REMOTE,
+    ),
+    (
+        "refRemote.json",
+        "remote HTTP ref with different URN $id",
+        REMOTE,
+    ),
+    (
+        "refRemote.json",
+        "remote HTTP ref with nested absolute ref",
+        REMOTE,
+    ),
+    (
+        "refRemote.json",
+        "$ref to $ref finds detached $anchor",
+        REMOTE,
+    ),
+    (
+        "vocabulary.json",
+        "schema that uses custom metaschema with with no validation vocabulary",
+        DIALECT,
+    ),
+    (
+        "vocabulary.json",
+        "ignore unrecognized optional vocabulary",
+        DIALECT,
+    ),
 ];
 
 /// Regular files of a tar archive (POSIX ustar: 512-byte headers, name at 0, size at 124 in octal).
@@ -86,7 +146,8 @@ fn faults(group: &Value) -> Vec<String> {
     tests
         .filter(|test| {
             let valid = test["valid"].as_bool().unwrap();
-            schema.accepts(&test["data"]) != valid || schema.check(&test["data"]).is_empty() != valid
+            schema.accepts(&test["data"]) != valid
+                || schema.check(&test["data"]).is_empty() != valid
         })
         .map(|test| format!("{} should be {}", test["description"], test["valid"]))
         .collect()
@@ -98,7 +159,9 @@ fn the_required_tests_of_draft_2020_12_pass() {
     let (mut groups, mut wrong) = (0, Vec::new());
     let mut unused: Vec<_> = LEFT_OUT.iter().collect();
     for (name, bytes) in members(&tar) {
-        let Some((_, file)) = name.split_once("tests/draft2020-12/") else { continue };
+        let Some((_, file)) = name.split_once("tests/draft2020-12/") else {
+            continue;
+        };
         if file.contains('/') || !file.ends_with(".json") {
             continue;
         }
@@ -112,11 +175,22 @@ fn the_required_tests_of_draft_2020_12_pass() {
             if left_out && !faults.is_empty() {
                 unused.retain(|row| !listed(row));
             } else if !faults.is_empty() || left_out {
-                wrong.push(format!("(\"{file}\", {about:?}, {}), // {faults:?}", faults.len()));
+                wrong.push(format!(
+                    "(\"{file}\", {about:?}, {}), // {faults:?}",
+                    faults.len()
+                ));
             }
         }
     }
-    assert!(groups > 300, "only {groups} groups were found; is the archive complete?");
-    assert!(wrong.is_empty(), "{} groups differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        groups > 300,
+        "only {groups} groups were found; is the archive complete?"
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} groups differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(unused.is_empty(), "left out without need: {unused:?}");
 }

@@ -2,7 +2,11 @@
 //! column check would say the same.
 //!
 //! It does not use the data plane's reader: rows are read here a second, slower way.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "test helpers of an integration test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test helpers of an integration test"
+)]
 
 mod support;
 
@@ -33,7 +37,8 @@ fn expected() -> Vec<Expected> {
 
 /// Records of a CSV file (RFC 4180).
 fn records(text: &str) -> Vec<Vec<String>> {
-    let (mut out, mut record, mut cell, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
+    let (mut out, mut record, mut cell, mut quoted) =
+        (Vec::new(), Vec::new(), String::new(), false);
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -69,7 +74,13 @@ fn text(path: &str) -> String {
 
 fn cell(standard: &DataStandard, schema: &RowSchema, column: &str, text: &str) -> Option<Value> {
     let field = schema.field(column).unwrap();
-    if text.is_empty() || standard.reading.null_tokens.iter().any(|token| token == text) {
+    if text.is_empty()
+        || standard
+            .reading
+            .null_tokens
+            .iter()
+            .any(|token| token == text)
+    {
         return field.nullable.then_some(Value::Null);
     }
     let number = |value: Option<Value>| value.unwrap_or_else(|| Value::from(text));
@@ -96,8 +107,15 @@ fn judged(standard: &DataStandard, path: &str) -> (u64, u64) {
         })
         .collect();
     let named: BTreeSet<&str> = columns.iter().copied().flatten().collect();
-    let fields: BTreeSet<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
-    assert_eq!(named, fields, "{path}: the headers are not the standard's columns");
+    let fields: BTreeSet<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
+    assert_eq!(
+        named, fields,
+        "{path}: the headers are not the standard's columns"
+    );
     let (mut rows, mut failed) = (0, 0);
     for record in &records[1..] {
         let mut row = Map::new();
@@ -115,9 +133,15 @@ fn judged(standard: &DataStandard, path: &str) -> (u64, u64) {
 
 #[track_caller]
 fn check(dataset: &str) {
-    let line = expected().into_iter().find(|line| line.dataset == dataset).unwrap();
+    let line = expected()
+        .into_iter()
+        .find(|line| line.dataset == dataset)
+        .unwrap();
     let standards = shipped::standards().unwrap();
-    let standard = standards.iter().find(|it| it.edition.standard.as_str() == dataset).unwrap();
+    let standard = standards
+        .iter()
+        .find(|it| it.edition.standard.as_str() == dataset)
+        .unwrap();
     assert_eq!(judged(standard, &line.file), (line.rows, line.quarantined));
 }
 
@@ -163,11 +187,22 @@ fn every_shipped_dataset_fits_its_standard() {
         let columns: Vec<_> = dataset.columns.iter().map(|column| &column.name).collect();
         let fields: Vec<_> = schema.fields().iter().map(|field| &field.name).collect();
         assert_eq!(columns, fields, "{}", dataset.id);
-        assert!(schema.fields().iter().all(|field| field.columnar), "{}", dataset.id);
-        assert!(schema.is_closed() && !schema.needs_row_check(), "{}", dataset.id);
+        assert!(
+            schema.fields().iter().all(|field| field.columnar),
+            "{}",
+            dataset.id
+        );
+        assert!(
+            schema.is_closed() && !schema.needs_row_check(),
+            "{}",
+            dataset.id
+        );
         check_rules(dataset);
         let bytes = canonical::to_bytes(standard).unwrap();
-        assert_eq!(&canonical::from_bytes::<DataStandard>(&bytes).unwrap(), standard);
+        assert_eq!(
+            &canonical::from_bytes::<DataStandard>(&bytes).unwrap(),
+            standard
+        );
         let record = dataset.clone().into_dataset(
             ParticipantId::parse("p").unwrap(),
             NodeId::parse("n").unwrap(),
@@ -194,18 +229,34 @@ fn check_rules(dataset: &Described) {
         }
     }
     let conditional = dataset.share == schemas::dataset::ShareAttribute::Conditional;
-    assert_eq!(conditional, dataset.share_conditions.is_some(), "{}", dataset.id);
+    assert_eq!(
+        conditional,
+        dataset.share_conditions.is_some(),
+        "{}",
+        dataset.id
+    );
 }
 
 #[test]
 fn expectations_name_shipped_files() {
     let datasets = shipped::datasets().unwrap();
     for line in expected() {
-        let dataset = datasets.iter().find(|it| it.id.as_str() == line.dataset).unwrap();
+        let dataset = datasets
+            .iter()
+            .find(|it| it.id.as_str() == line.dataset)
+            .unwrap();
         let source = dataset.source.as_ref().unwrap();
         assert_eq!((&source.path, source.rows_total), (&line.file, line.rows));
-        assert_eq!(line.why.values().sum::<u64>(), line.quarantined, "{}", line.dataset);
+        assert_eq!(
+            line.why.values().sum::<u64>(),
+            line.quarantined,
+            "{}",
+            line.dataset
+        );
     }
-    let files = datasets.iter().filter(|dataset| dataset.source.is_some()).count();
+    let files = datasets
+        .iter()
+        .filter(|dataset| dataset.source.is_some())
+        .count();
     assert_eq!(files, expected().len());
 }

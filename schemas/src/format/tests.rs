@@ -16,27 +16,76 @@ fn check(format: Format, good: &[&str], bad: &[&str]) {
 
 #[test]
 fn a_container_number_follows_iso_6346() {
-    let bad = ["", "CSQU3054384", "CSQA3054383", "csqu3054383", "CSQU305438", "CSQU30543830", "港口"];
-    check(Format::Container, &["CSQU3054383", "MSKU6011672", "TEXU3070079"], &bad);
+    let bad = [
+        "",
+        "CSQU3054384",
+        "CSQA3054383",
+        "csqu3054383",
+        "CSQU305438",
+        "CSQU30543830",
+        "港口",
+    ];
+    check(
+        Format::Container,
+        &["CSQU3054383", "MSKU6011672", "TEXU3070079"],
+        &bad,
+    );
 }
 
 #[test]
 fn an_imo_number_follows_its_weights() {
     let good = ["9074729", "9319466", "8814275", "IMO9074729"];
-    check(Format::Imo, &good, &["9074728", "907472", "IMO 9074729", "0000000", "90747290", "IMO"]);
+    check(
+        Format::Imo,
+        &good,
+        &[
+            "9074728",
+            "907472",
+            "IMO 9074729",
+            "0000000",
+            "90747290",
+            "IMO",
+        ],
+    );
 }
 
 #[test]
 fn an_mmsi_tells_its_kind_by_where_the_country_stands() {
-    let good = ["412345678", "477123456", "004123456", "041234567", "111412345", "994123456"];
-    check(Format::Mmsi, &good, &["112345678", "000123456", "41234567", "9912345678", "41234567a"]);
-    check(Format::Mmsi, &["970123456", "982351234", "841234567"], &["999123456", "012345678"]);
+    let good = [
+        "412345678",
+        "477123456",
+        "004123456",
+        "041234567",
+        "111412345",
+        "994123456",
+    ];
+    check(
+        Format::Mmsi,
+        &good,
+        &[
+            "112345678",
+            "000123456",
+            "41234567",
+            "9912345678",
+            "41234567a",
+        ],
+    );
+    check(
+        Format::Mmsi,
+        &["970123456", "982351234", "841234567"],
+        &["999123456", "012345678"],
+    );
 }
 
 #[test]
 fn a_credit_code_follows_gb_32100() {
     let good = ["91110000600037341L", "91350100M000100Y43"];
-    let bad = ["91110000600037341M", "91110000600037341", "9111000060003734IL", "91350100m000100Y43"];
+    let bad = [
+        "91110000600037341M",
+        "91110000600037341",
+        "9111000060003734IL",
+        "91350100m000100Y43",
+    ];
     check(Format::Uscc, &good, &bad);
 }
 
@@ -44,26 +93,46 @@ fn a_credit_code_follows_gb_32100() {
 fn a_citizen_number_follows_gb_11643() {
     let good = ["11010519491231002X", "360426199101010071"];
     let bad = [
-        "11010519491231002x",  // a small x is another spelling
-        "110105194912310021",  // check character
-        "110105194902300028",  // 30 February
-        "990105194912310026",  // no such province
-        "1101051949123100",    // too short
+        "11010519491231002x", // a small x is another spelling
+        "110105194912310021", // check character
+        "110105194902300028", // 30 February
+        "990105194912310026", // no such province
+        "1101051949123100",   // too short
     ];
     check(Format::CitizenId, &good, &bad);
 }
 
 #[test]
 fn codes_without_check_digits_have_a_shape() {
-    check(Format::Hs, &["01", "0101", "010129", "01012910", "9999999999"], &["1", "010", "77", "00"]);
-    check(Format::UnLocode, &["CNSZX", "HKHKG", "US2AB"], &["CN ZUH", "cnszx", "CNSZ1", "CNSZ"]);
-    check(Format::Gbt2260, &["440300", "820000", "460001"], &["990000", "44030", "4403000", "44O300"]);
-    check(Format::CustomsOffice, &["5301", "5700"], &["0000", "530", "53011", "53A1"]);
+    check(
+        Format::Hs,
+        &["01", "0101", "010129", "01012910", "9999999999"],
+        &["1", "010", "77", "00"],
+    );
+    check(
+        Format::UnLocode,
+        &["CNSZX", "HKHKG", "US2AB"],
+        &["CN ZUH", "cnszx", "CNSZ1", "CNSZ"],
+    );
+    check(
+        Format::Gbt2260,
+        &["440300", "820000", "460001"],
+        &["990000", "44030", "4403000", "44O300"],
+    );
+    check(
+        Format::CustomsOffice,
+        &["5301", "5700"],
+        &["0000", "530", "53011", "53A1"],
+    );
 }
 
 #[test]
 fn a_local_date_time_is_a_real_one() {
-    let good = ["2016-01-12 13:02:11.218", "2016-02-29T00:00:00", "2000-02-29 23:59:59.123456789"];
+    let good = [
+        "2016-01-12 13:02:11.218",
+        "2016-02-29T00:00:00",
+        "2000-02-29 23:59:59.123456789",
+    ];
     let bad = [
         "2015-02-29 00:00:00",
         "1900-02-29 00:00:00",
@@ -88,7 +157,10 @@ fn every_format_is_found_by_its_name() {
 #[test]
 fn a_refusal_does_not_repeat_the_value() {
     let error = Format::CitizenId.check("110105194912310021").unwrap_err();
-    assert_eq!(error.to_string(), "x-citizen-id: the check character does not fit");
+    assert_eq!(
+        error.to_string(),
+        "x-citizen-id: the check character does not fit"
+    );
 }
 
 /// The same text with another character at one place.
@@ -101,11 +173,20 @@ fn replaced(text: &str, at: usize, byte: u8) -> String {
 /// The valid text that begins like this: the last character is searched for.
 fn completed(format: Format, head: &str, alphabet: &[u8]) -> String {
     let last = |byte: &u8| format!("{head}{}", char::from(*byte));
-    alphabet.iter().map(last).find(|text| format.check(text).is_ok()).unwrap()
+    alphabet
+        .iter()
+        .map(last)
+        .find(|text| format.check(text).is_ok())
+        .unwrap()
 }
 
 fn container_remainder(text: &str) -> u32 {
-    text.as_bytes()[..10].iter().zip(0..10).map(|(b, at)| container_value(*b) << at).sum::<u32>() % 11
+    text.as_bytes()[..10]
+        .iter()
+        .zip(0..10)
+        .map(|(b, at)| container_value(*b) << at)
+        .sum::<u32>()
+        % 11
 }
 
 proptest! {

@@ -111,14 +111,21 @@ pub(super) fn fields(
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    if let Some(name) = required.iter().find(|name| !order.iter().any(|known| known == *name)) {
-        return Err(refuse(format!("required names {name:?}, which is no property")));
+    if let Some(name) = required
+        .iter()
+        .find(|name| !order.iter().any(|known| known == *name))
+    {
+        return Err(refuse(format!(
+            "required names {name:?}, which is no property"
+        )));
     }
     let properties = root.get("properties").and_then(Value::as_object);
     let mut out = Vec::with_capacity(order.len());
     for name in order {
         check_name(name)?;
-        let property = properties.and_then(|all| all.get(name)).and_then(Value::as_object);
+        let property = properties
+            .and_then(|all| all.get(name))
+            .and_then(Value::as_object);
         let property = property.ok_or_else(|| refuse(format!("column {name} has no type")))?;
         let mut field = field(name, referred(property, document))?;
         field.required = required.contains(&name.as_str());
@@ -162,7 +169,9 @@ const ANNOTATIONS: [&str; 8] = [
 /// The definition that a property is only a name for (`{"$ref": "#/$defs/mass"}`), or itself. The
 /// reference graph has no loops here.
 fn referred<'a>(property: &'a Map<String, Value>, document: &'a Value) -> &'a Map<String, Value> {
-    let only = property.keys().all(|key| key == "$ref" || ANNOTATIONS.contains(&key.as_str()));
+    let only = property
+        .keys()
+        .all(|key| key == "$ref" || ANNOTATIONS.contains(&key.as_str()));
     let target = property
         .get("$ref")
         .filter(|_| only)
@@ -199,7 +208,11 @@ fn kind(name: &str, property: &Map<String, Value>) -> Result<(FieldKind, bool), 
         Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    let scalars: Vec<&str> = names.iter().copied().filter(|name| *name != "null").collect();
+    let scalars: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|name| *name != "null")
+        .collect();
     let format = property.get("format").and_then(Value::as_str);
     let kind = match scalars.as_slice() {
         ["string"] => match format {
@@ -223,7 +236,10 @@ fn kind(name: &str, property: &Map<String, Value>) -> Result<(FieldKind, bool), 
 /// Puts one keyword into the constraints; `false` when they cannot carry it.
 fn carry(field: &mut Field, keyword: &str, value: &Value) -> bool {
     let numeric = matches!(field.kind, FieldKind::Integer | FieldKind::Number);
-    let textual = matches!(field.kind, FieldKind::Text | FieldKind::Date | FieldKind::DateTime);
+    let textual = matches!(
+        field.kind,
+        FieldKind::Text | FieldKind::Date | FieldKind::DateTime
+    );
     match keyword {
         // Keywords for other types say nothing of this one (JSON Schema validation, 6.2 and 6.3).
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => {
@@ -265,7 +281,9 @@ fn bound(kind: FieldKind, value: &Value) -> Option<Bound> {
         FieldKind::Integer => value.as_i64().map(Bound::Integer),
         _ => {
             let exact = value.is_f64()
-                || value.as_i64().is_some_and(|n| n.unsigned_abs() <= EXACT_INTEGER_MAX);
+                || value
+                    .as_i64()
+                    .is_some_and(|n| n.unsigned_abs() <= EXACT_INTEGER_MAX);
             value.as_f64().filter(|_| exact).map(Bound::Decimal)
         }
     }
@@ -293,15 +311,23 @@ fn carry_text(field: &mut Field, keyword: &str, value: &Value) -> bool {
 }
 
 fn carry_format(field: &mut Field, value: &Value) -> bool {
-    let Some(name) = value.as_str() else { return false };
+    let Some(name) = value.as_str() else {
+        return false;
+    };
     field.constraints.format = Format::parse(name);
     field.constraints.format.is_some() || matches!(name, "date" | "date-time")
 }
 
 fn carry_enumeration(field: &mut Field, value: &Value) -> bool {
-    let Some(values) = value.as_array() else { return false };
+    let Some(values) = value.as_array() else {
+        return false;
+    };
     field.nullable &= values.contains(&Value::Null);
-    let others: Vec<Value> = values.iter().filter(|value| !value.is_null()).cloned().collect();
+    let others: Vec<Value> = values
+        .iter()
+        .filter(|value| !value.is_null())
+        .cloned()
+        .collect();
     let fit = others.iter().all(|value| fits(field.kind, value));
     field.constraints.enumeration = Some(others);
     fit

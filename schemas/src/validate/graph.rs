@@ -26,10 +26,25 @@ pub(super) enum Follow {
 
 /// Checks that every evaluation ends within the limits.
 pub(super) fn check(root: &Value, follow: Follow) -> Result<(), Error> {
-    let mut names = Names { resources: Vec::new(), anchors: Vec::new() };
+    let mut names = Names {
+        resources: Vec::new(),
+        anchors: Vec::new(),
+    };
     names.collect(root, root);
-    let mut walk = Walk { root, names, follow, weights: BTreeMap::new(), seen: BTreeMap::new() };
-    walk.visit(Place { schema: root, base: root }, 0)
+    let mut walk = Walk {
+        root,
+        names,
+        follow,
+        weights: BTreeMap::new(),
+        seen: BTreeMap::new(),
+    };
+    walk.visit(
+        Place {
+            schema: root,
+            base: root,
+        },
+        0,
+    )
 }
 
 /// A subschema and the root of the schema resource that it stands in.
@@ -65,10 +80,18 @@ impl<'a> Names<'a> {
                 }
                 for keyword in ["$anchor", "$dynamicAnchor"] {
                     if let Some(Value::String(name)) = members.get(keyword) {
-                        self.anchors.push((name, Place { schema: value, base }));
+                        self.anchors.push((
+                            name,
+                            Place {
+                                schema: value,
+                                base,
+                            },
+                        ));
                     }
                 }
-                members.values().for_each(|member| self.collect(member, base));
+                members
+                    .values()
+                    .for_each(|member| self.collect(member, base));
             }
             Value::Array(items) => items.iter().for_each(|item| self.collect(item, base)),
             _ => {}
@@ -135,29 +158,45 @@ impl<'a> Walk<'a> {
     }
 
     fn steps(&self, place: Place<'a>) -> Vec<(Step, Place<'a>)> {
-        let Value::Object(members) = place.schema else { return Vec::new() };
-        let base = if members.contains_key("$id") { place.schema } else { place.base };
+        let Value::Object(members) = place.schema else {
+            return Vec::new();
+        };
+        let base = if members.contains_key("$id") {
+            place.schema
+        } else {
+            place.base
+        };
         let mut out = Vec::new();
         for (keyword, step, shape) in KEYWORDS {
             if let Some(value) = members.get(*keyword) {
                 shape.subschemas(value, |schema| out.push((*step, Place { schema, base })));
             }
         }
-        out.extend(self.references(members, base).into_iter().map(|to| (Step::InPlace, to)));
+        out.extend(
+            self.references(members, base)
+                .into_iter()
+                .map(|to| (Step::InPlace, to)),
+        );
         out
     }
 
     fn references(&self, members: &'a Map<String, Value>, base: &'a Value) -> Vec<Place<'a>> {
         let mut out = Vec::new();
         for keyword in ["$ref", "$dynamicRef"] {
-            let Some(Value::String(reference)) = members.get(keyword) else { continue };
+            let Some(Value::String(reference)) = members.get(keyword) else {
+                continue;
+            };
             let (resource, fragment) = reference.split_once('#').unwrap_or((reference, ""));
             if fragment.is_empty() || fragment.starts_with('/') {
                 for resource in self.resources(resource, base) {
                     out.extend(pointed(resource, fragment));
                 }
             } else {
-                let named = self.names.anchors.iter().filter(|(name, _)| *name == fragment);
+                let named = self
+                    .names
+                    .anchors
+                    .iter()
+                    .filter(|(name, _)| *name == fragment);
                 out.extend(named.map(|(_, place)| *place));
             }
         }
@@ -170,9 +209,18 @@ impl<'a> Walk<'a> {
         if reference.is_empty() {
             return vec![base, self.root];
         }
-        let last = |text: &str| text.trim_end_matches(['/', '#']).rsplit(['/', ':']).next().map(str::to_owned);
+        let last = |text: &str| {
+            text.trim_end_matches(['/', '#'])
+                .rsplit(['/', ':'])
+                .next()
+                .map(str::to_owned)
+        };
         let wanted = last(reference);
-        let named = self.names.resources.iter().filter(|(id, _)| last(id) == wanted);
+        let named = self
+            .names
+            .resources
+            .iter()
+            .filter(|(id, _)| last(id) == wanted);
         named.map(|(_, value)| *value).collect()
     }
 }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Number, Value};
 
 use super::{SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, refuse};
@@ -20,7 +22,9 @@ pub(super) fn parse(text: &str) -> Result<Value, Error> {
         )));
     }
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: 0 }.deserialize(&mut reader).map_err(unreadable)?;
+    let value = Strict { depth: 0 }
+        .deserialize(&mut reader)
+        .map_err(unreadable)?;
     reader.end().map_err(unreadable)?;
     Ok(value)
 }
@@ -39,7 +43,9 @@ impl Strict {
         if self.depth == SCHEMA_DEPTH_MAX {
             return Err(E::custom(format!("nested deeper than {SCHEMA_DEPTH_MAX}")));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self {
+            depth: self.depth + 1,
+        })
     }
 }
 
@@ -74,7 +80,9 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("not a finite number"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

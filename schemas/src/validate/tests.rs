@@ -9,7 +9,10 @@ use crate::{LocalText, StandardEdition, StandardId};
 
 fn standard(row_schema: &str) -> DataStandard {
     DataStandard {
-        edition: StandardEdition { standard: StandardId::parse("test").unwrap(), edition: 1 },
+        edition: StandardEdition {
+            standard: StandardId::parse("test").unwrap(),
+            edition: 1,
+        },
         title: LocalText::new("测试", "Test"),
         row_schema: row_schema.to_owned(),
         reading: Reading::default(),
@@ -58,42 +61,68 @@ fn fields_say_what_the_schema_says_in_its_order() {
     let expected = vec![
         Field {
             required: true,
-            ..field("zone", FieldKind::Text, Constraints {
-                length_min: Some(1),
-                length_max: Some(9),
-                pattern: Some("^Z[0-9]$".to_owned()),
-                ..none()
-            })
+            ..field(
+                "zone",
+                FieldKind::Text,
+                Constraints {
+                    length_min: Some(1),
+                    length_max: Some(9),
+                    pattern: Some("^Z[0-9]$".to_owned()),
+                    ..none()
+                },
+            )
         },
-        Field { required: true, ..field("at", FieldKind::DateTime, none()) },
         Field {
-            nullable: true,
-            ..field("mass", FieldKind::Number, Constraints {
-                exclusive_min: Some(Bound::Decimal(0.0)),
-                ..none()
-            })
-        },
-        field("box", FieldKind::Text, Constraints {
-            format: Some(Format::Container),
-            ..none()
-        }),
-        Field {
-            nullable: true,
-            ..field("count", FieldKind::Integer, Constraints {
-                min: Some(Bound::Integer(1)),
-                max: Some(Bound::Integer(9)),
-                multiple_of: Some(2),
-                ..none()
-            })
+            required: true,
+            ..field("at", FieldKind::DateTime, none())
         },
         Field {
             nullable: true,
-            ..field("flag", FieldKind::Text, Constraints {
-                enumeration: Some(vec![json!("Y"), json!("N")]),
-                ..none()
-            })
+            ..field(
+                "mass",
+                FieldKind::Number,
+                Constraints {
+                    exclusive_min: Some(Bound::Decimal(0.0)),
+                    ..none()
+                },
+            )
         },
-        Field { columnar: false, ..field("mail", FieldKind::Text, none()) },
+        field(
+            "box",
+            FieldKind::Text,
+            Constraints {
+                format: Some(Format::Container),
+                ..none()
+            },
+        ),
+        Field {
+            nullable: true,
+            ..field(
+                "count",
+                FieldKind::Integer,
+                Constraints {
+                    min: Some(Bound::Integer(1)),
+                    max: Some(Bound::Integer(9)),
+                    multiple_of: Some(2),
+                    ..none()
+                },
+            )
+        },
+        Field {
+            nullable: true,
+            ..field(
+                "flag",
+                FieldKind::Text,
+                Constraints {
+                    enumeration: Some(vec![json!("Y"), json!("N")]),
+                    ..none()
+                },
+            )
+        },
+        Field {
+            columnar: false,
+            ..field("mail", FieldKind::Text, none())
+        },
     ];
     assert_eq!(schema.fields(), expected);
     assert!(schema.is_closed());
@@ -119,7 +148,11 @@ fn what_a_field_cannot_carry_is_left_to_the_row_check() {
         "g": {"type": "integer", "enum": [1, 2.5]},
     });
     let schema = compiled(&alone);
-    assert!(schema.fields().iter().all(|field| !field.columnar), "{:?}", schema.fields());
+    assert!(
+        schema.fields().iter().all(|field| !field.columnar),
+        "{:?}",
+        schema.fields()
+    );
     for rule in [
         json!({"if": {"required": ["a"]}, "then": {"required": ["b"]}}),
         json!({"dependentRequired": {"a": ["b"]}}),
@@ -154,29 +187,82 @@ fn a_row_schema_describes_a_flat_object_with_columns() {
     let compile = |text: &str| RowSchema::compile(&standard(text));
     refused(compile("true"), "boolean");
     refused(compile(r#"{"type": "array"}"#), "a row is an object");
-    refused(compile(r#"{"type": "object", "properties": {}}"#), "1 to 1024 columns");
+    refused(
+        compile(r#"{"type": "object", "properties": {}}"#),
+        "1 to 1024 columns",
+    );
     refused(compile(&row_schema(&json!({"a": {}}))), "needs one type");
-    refused(compile(&row_schema(&json!({"a": {"type": "array"}}))), "needs one type");
-    refused(compile(&row_schema(&json!({"a": {"type": ["string", "integer"]}}))), "one type");
-    refused(compile(&row_schema(&json!({"港": {"type": "string"}}))), "cannot be a column");
-    refused(compile(&row_schema(&json!({"a": {"type": "string", "format": "x-imoo"}}))), "x-imoo");
+    refused(
+        compile(&row_schema(&json!({"a": {"type": "array"}}))),
+        "needs one type",
+    );
+    refused(
+        compile(&row_schema(&json!({"a": {"type": ["string", "integer"]}}))),
+        "one type",
+    );
+    refused(
+        compile(&row_schema(&json!({"港": {"type": "string"}}))),
+        "cannot be a column",
+    );
+    refused(
+        compile(&row_schema(
+            &json!({"a": {"type": "string", "format": "x-imoo"}}),
+        )),
+        "x-imoo",
+    );
     let missing = r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["b"]}"#;
     refused(compile(missing), "no property");
 }
 
 #[test]
 fn reading_rules_fit_the_columns() {
-    let text = row_schema(&json!({"a": {"type": "string"}, "d": {"type": "string", "format": "date"}}));
-    let with = |reading: Reading| RowSchema::compile(&DataStandard { reading, ..standard(&text) });
+    let text =
+        row_schema(&json!({"a": {"type": "string"}, "d": {"type": "string", "format": "date"}}));
+    let with = |reading: Reading| {
+        RowSchema::compile(&DataStandard {
+            reading,
+            ..standard(&text)
+        })
+    };
     let rename = |from: &str, to: &str| (from.to_owned(), to.to_owned());
     let dates = |column: &str| [(column.to_owned(), DateOrder::DayMonthYear)].into();
-    assert!(with(Reading { dates: dates("d"), ..Reading::default() }).is_ok());
-    refused(with(Reading { dates: dates("a"), ..Reading::default() }), "no date column");
+    assert!(
+        with(Reading {
+            dates: dates("d"),
+            ..Reading::default()
+        })
+        .is_ok()
+    );
+    refused(
+        with(Reading {
+            dates: dates("a"),
+            ..Reading::default()
+        }),
+        "no date column",
+    );
     let renames = [rename("A", "x")].into();
-    refused(with(Reading { renames, ..Reading::default() }), "no column");
+    refused(
+        with(Reading {
+            renames,
+            ..Reading::default()
+        }),
+        "no column",
+    );
     let renames = [rename("A", "a"), rename("B", "a")].into();
-    refused(with(Reading { renames, ..Reading::default() }), "two headers");
-    refused(with(Reading { delimiter: Some('"'), ..Reading::default() }), "delimiter");
+    refused(
+        with(Reading {
+            renames,
+            ..Reading::default()
+        }),
+        "two headers",
+    );
+    refused(
+        with(Reading {
+            delimiter: Some('"'),
+            ..Reading::default()
+        }),
+        "delimiter",
+    );
 }
 
 #[test]
@@ -185,15 +271,24 @@ fn a_schema_from_a_stranger_is_bounded() {
         let why = compile_schema(text).unwrap_err().to_string();
         assert!(why.contains(words), "{words:?} is not in {why:?}");
     };
-    bad(&format!("{{\"title\": \"{}\"}}", "x".repeat(SCHEMA_BYTES_MAX)), "bytes, the limit");
+    bad(
+        &format!("{{\"title\": \"{}\"}}", "x".repeat(SCHEMA_BYTES_MAX)),
+        "bytes, the limit",
+    );
     bad(&format!("{}1{}", "[".repeat(60), "]".repeat(60)), "deeper");
     bad(r#"{"type": "object", "type": "array"}"#, "occurs twice");
     bad(r#"{"type": "object"} {}"#, "cannot be read");
     bad(r#"{"type": "objekt"}"#, "objekt");
-    bad(r##"{"$ref": "https://example.org/schema.json"}"##, "example.org");
+    bad(
+        r##"{"$ref": "https://example.org/schema.json"}"##,
+        "example.org",
+    );
     bad(r##"{"$ref": "file:///etc/passwd"}"##, "passwd");
     bad(r##"{"$ref": "other.json"}"##, "other.json");
-    bad(r#"{"$schema": "http://json-schema.org/draft-04/schema#"}"#, "draft");
+    bad(
+        r#"{"$schema": "http://json-schema.org/draft-04/schema#"}"#,
+        "draft",
+    );
     bad(r#"{"pattern": "(?=a)"}"#, "pattern");
     bad(r#"{"pattern": "(a{1000}){1000}"}"#, "pattern");
 }
@@ -220,7 +315,12 @@ fn a_loop_or_an_explosion_of_references_is_refused() {
         .chain([("d40".to_owned(), json!(true))])
         .collect();
     let text = json!({"$ref": "#/$defs/d0", "$defs": doubling}).to_string();
-    assert!(compile_schema(&text).unwrap_err().to_string().contains("subschemas"));
+    assert!(
+        compile_schema(&text)
+            .unwrap_err()
+            .to_string()
+            .contains("subschemas")
+    );
     let chain: Map<String, Value> = (0..1_000)
         .map(|n| {
             let next = json!({"$ref": format!("#/$defs/d{}", n + 1)});
@@ -229,13 +329,22 @@ fn a_loop_or_an_explosion_of_references_is_refused() {
         .chain([("d1000".to_owned(), json!(true))])
         .collect();
     let text = json!({"$ref": "#/$defs/d0", "$defs": chain}).to_string();
-    assert!(compile_schema(&text).unwrap_err().to_string().contains("chain"));
+    assert!(
+        compile_schema(&text)
+            .unwrap_err()
+            .to_string()
+            .contains("chain")
+    );
 }
 
 #[test]
 fn a_recursive_document_schema_is_no_row_schema() {
     let tree = r##"{"type": "object", "properties": {"a": {"$ref": "#"}}}"##;
-    assert!(compile_schema(tree).unwrap().accepts(&json!({"a": {"a": {}}})));
+    assert!(
+        compile_schema(tree)
+            .unwrap()
+            .accepts(&json!({"a": {"a": {}}}))
+    );
     refused(RowSchema::compile(&standard(tree)), "recursive");
 }
 
@@ -253,7 +362,10 @@ fn passes(field: &Field, value: &Value) -> bool {
         Some(Bound::Integer(limit)) => Some(*limit),
         _ => None,
     };
-    let listed = rules.enumeration.as_ref().is_none_or(|all| all.contains(value));
+    let listed = rules
+        .enumeration
+        .as_ref()
+        .is_none_or(|all| all.contains(value));
     listed
         && match field.kind {
             FieldKind::Integer => value.as_i64().is_some_and(|n| {
@@ -273,9 +385,10 @@ fn passes(field: &Field, value: &Value) -> bool {
                 let chars = u64::try_from(text.chars().count()).unwrap();
                 rules.length_min.is_none_or(|least| chars >= least)
                     && rules.length_max.is_none_or(|most| chars <= most)
-                    && rules.pattern.as_ref().is_none_or(|pattern| {
-                        regex::Regex::new(pattern).unwrap().is_match(text)
-                    })
+                    && rules
+                        .pattern
+                        .as_ref()
+                        .is_none_or(|pattern| regex::Regex::new(pattern).unwrap().is_match(text))
                     && rules.format.is_none_or(|format| format.check(text).is_ok())
             }),
             _ => unreachable!("only these kinds are generated"),
@@ -285,11 +398,26 @@ fn passes(field: &Field, value: &Value) -> bool {
 /// A property schema with rules for numbers and text, some of them without effect.
 fn property() -> impl Strategy<Value = Value> {
     let kind = prop::sample::select(vec!["string", "integer", "number"]);
-    let patterns = prop::sample::select(vec!["^[a-c]*$", "\\d", "b.?c", "^(?:a|b){1,2}", "[^a-b]", "a|港"]);
+    let patterns = prop::sample::select(vec![
+        "^[a-c]*$",
+        "\\d",
+        "b.?c",
+        "^(?:a|b){1,2}",
+        "[^a-b]",
+        "a|港",
+    ]);
     let number = -20_i64..20;
-    (kind, any::<bool>(), prop::collection::vec(0_usize..9, 0..4), patterns, number, 0_u64..4).prop_map(
-        |(kind, nullable, rules, pattern, number, length)| {
-            let mut out = json!({"type": if nullable { json!([kind, "null"]) } else { json!(kind) }});
+    (
+        kind,
+        any::<bool>(),
+        prop::collection::vec(0_usize..9, 0..4),
+        patterns,
+        number,
+        0_u64..4,
+    )
+        .prop_map(|(kind, nullable, rules, pattern, number, length)| {
+            let mut out =
+                json!({"type": if nullable { json!([kind, "null"]) } else { json!(kind) }});
             for rule in rules {
                 let (keyword, value) = match rule {
                     0 => ("minimum", json!(number)),
@@ -306,8 +434,7 @@ fn property() -> impl Strategy<Value = Value> {
                 out[keyword] = value;
             }
             out
-        },
-    )
+        })
 }
 
 fn cell() -> impl Strategy<Value = Value> {

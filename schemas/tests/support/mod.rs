@@ -10,7 +10,11 @@ pub(crate) fn data(path: &str) -> PathBuf {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
     let root = std::env::var("KOUAN_DATA").unwrap_or_else(|_| beside.to_owned());
     let file = PathBuf::from(root).join(path);
-    assert!(file.exists(), "{} is missing; set KOUAN_DATA to the data folder", file.display());
+    assert!(
+        file.exists(),
+        "{} is missing; set KOUAN_DATA to the data folder",
+        file.display()
+    );
     file
 }
 
@@ -21,6 +25,8 @@ pub(crate) fn unpacked(path: &str) -> Vec<u8> {
         return bytes;
     }
     let mut out = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut out).unwrap();
+    flate2::read::MultiGzDecoder::new(bytes.as_slice())
+        .read_to_end(&mut out)
+        .unwrap();
     out
 }
