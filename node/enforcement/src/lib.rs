@@ -1,0 +1,36 @@
+//! The enforcement point: the one gate through which rows, records and the ledger are reached.
+//! Every decision is durable in the participant's ledger before anybody sees it.
+//!
+//! It does not decide (`policies` does), it does not hold rows (`data-plane` does), and it knows
+//! no protocol: who asks arrives here as a certificate's digest or a session token.
+//!
+//! ```text
+//!  request -> facts (pure, from a catalog view) -> decide (pure) -> ledger entry, durable
+//!                                                                    |            |
+//!                                                                  Permit      Refusal
+//!                                                                    |   both carry the entry's index
+//!                              Release (spent on one artefact) or IngestCapability
+//! ```
+
+pub mod accounts;
+mod clock;
+mod decider;
+mod entry;
+mod error;
+pub mod facts;
+mod permit;
+mod point;
+pub mod principal;
+mod reader;
+mod release;
+pub mod sessions;
+pub mod witness;
+
+pub use clock::{Clock, SystemClock};
+pub use error::Error;
+pub use permit::{IngestCapability, MeasurePermit, Permit, PinnedArtefact, Refusal};
+pub use point::{Ask, EnforcementPoint, Parts};
+pub use reader::LedgerReader;
+pub use release::Release;
+pub use sessions::{Session, Sessions, SignInError};
+pub use witness::Witness;

@@ -1,0 +1,455 @@
+//! The enforcement point of one participant on one node: asks, records, enforces.
+//!
+//! It does not decide: the decision point of the policy set in force does, on facts of one view.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::{Catalog, View};
+use crypto::Signer;
+use ledger::Ledger;
+use schemas::code::{Action, ReasonCode};
+use schemas::command::{Author, Command, Outcome, Proposal, SignedProposal};
+use schemas::decision::{Decision, DecisionRequest, Facts};
+use schemas::ledger_entry::{
+    Checkpoint, CheckpointUpdate, LedgerEvent, LedgerIndex, ReleaseOutcome,
+};
+use schemas::{CommandId, GrantId, NodeId, ParticipantId, ReleaseId, Signed};
+
+use crate::decider::{Decider, Deciders, Found, compile};
+use crate::entry::{bounded, entry};
+use crate::facts::{Circumstances, gather};
+use crate::release::{RELEASE_LIFE_MAX_MS, Terms};
+use crate::{
+    Clock, Error, IngestCapability, LedgerReader, Permit, PinnedArtefact, Refusal, Release,
+};
+
+/// How long a linearizable read may take. Without a majority there is none, and the caller gets a
+/// refusal for a stale view instead of waiting for one.
+const LINEARIZABLE_READ_MAX: Duration = Duration::from_secs(5);
+
+/// What an enforcement point is made of.
+pub struct Parts {
+    /// Whose gate.
+    pub participant: ParticipantId,
+    /// On which node.
+    pub node: NodeId,
+    /// The catalog replica of the node.
+    pub catalog: Catalog,
+    /// The participant's ledger.
+    pub ledger: Ledger,
+    /// The participant's signing key: it signs checkpoints.
+    pub signer: Arc<dyn Signer>,
+    /// The node's clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What comes with a request besides the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Ties entry, log lines and answer together; at most 64 printable ASCII characters are kept.
+    pub trace: String,
+    /// The grant that is used; without it the best one in force is looked up.
+    pub grant: Option<GrantId>,
+}
+
+/// The one gate of one participant on one node.
+pub struct EnforcementPoint {
+    gate: Arc<Gate>,
+    deciders: Deciders,
+}
+
+/// What outlives a call: releases hold it too.
+pub(crate) struct Gate {
+    participant: ParticipantId,
+    node: NodeId,
+    pub(crate) catalog: Catalog,
+    ledger: Ledger,
+    signer: Arc<dyn Signer>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Gate {
+    pub(crate) async fn append(
+        &self,
+        trace: &str,
+        event: LedgerEvent,
+    ) -> Result<LedgerIndex, Error> {
+        let entry = entry(&*self.clock, &self.node, trace, event);
+        Ok(self.ledger.append(entry).await?)
+    }
+}
+
+impl EnforcementPoint {
+    /// Puts the gate up. The baseline policy is compiled here, so that a node whose policy cannot
+    /// be used does not start.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] when the shipped policy set does not compile.
+    pub fn new(parts: Parts) -> Result<Self, Error> {
+        compile(&policies::shipped())?;
+        let Parts {
+            participant,
+            node,
+            catalog,
+            ledger,
+            signer,
+            clock,
+        } = parts;
+        let gate = Arc::new(Gate {
+            participant,
+            node,
+            catalog,
+            ledger,
+            signer,
+            clock,
+        });
+        Ok(Self {
+            gate,
+            deciders: Deciders::default(),
+        })
+    }
+
+    /// Whose gate it is.
+    #[must_use]
+    pub fn participant(&self) -> &ParticipantId {
+        &self.gate.participant
+    }
+
+    /// The node it stands on.
+    #[must_use]
+    pub fn node(&self) -> &NodeId {
+        &self.gate.node
+    }
+
+    /// The node's catalog replica.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.gate.catalog
+    }
+
+    /// Decides, records, and only then answers. `request.at` is set from the node's clock: the
+    /// time of a decision is not the caller's to choose.
+    ///
+    /// # Errors
+    /// The refusal, with its place in the ledger; `NOT_RECORDED` when the ledger cannot append.
+    pub async fn authorize(
+        &self,
+        mut request: DecisionRequest,
+        ask: Ask,
+    ) -> Result<Permit, Refusal> {
+        let trace = bounded(&ask.trace);
+        request.at = self.gate.clock.now();
+        let (facts, decision) = self.judge(&request, ask.grant.as_ref()).await;
+        let event = LedgerEvent::Decided {
+            request: Box::new(request.clone()),
+            facts: Box::new(facts.clone()),
+            decision: decision.clone(),
+        };
+        let recorded_at = match self.gate.append(&trace, event).await {
+            Ok(index) => index,
+            Err(error) => {
+                tracing::error!(%error, trace, "record a decision; the answer is no");
+                return Err(Refusal::not_recorded(&trace));
+            }
+        };
+        match decision {
+            Decision::Permit(obligations) => Ok(Permit::recorded(
+                self.gate.participant.clone(),
+                (request, facts),
+                obligations,
+                recorded_at,
+                trace,
+            )),
+            Decision::Deny(reasons) => Err(Refusal {
+                reasons,
+                recorded_at: Some(recorded_at),
+                trace,
+            }),
+        }
+    }
+
+    /// What would be decided now, without deciding it: nothing is recorded and no permit is made.
+    /// The question itself (`policy.explain`) is a decision of its own.
+    pub async fn explain(
+        &self,
+        mut request: DecisionRequest,
+        grant: Option<&GrantId>,
+    ) -> (Facts, Decision) {
+        request.at = self.gate.clock.now();
+        self.judge(&request, grant).await
+    }
+
+    async fn judge(&self, request: &DecisionRequest, grant: Option<&GrantId>) -> (Facts, Decision) {
+        let view = self.gate.catalog.view();
+        let decider = self.decider(&view).await;
+        let facts = gather(&view, request, grant, self.circumstances(&decider, false));
+        let dataset = facts.dataset.as_ref();
+        let strict =
+            dataset.is_some_and(|it| decider.needs_linearizable(it.grade, request.destination));
+        if strict {
+            let read =
+                tokio::time::timeout(LINEARIZABLE_READ_MAX, self.gate.catalog.linearizable());
+            // Without the read the facts say so, and the decision point refuses.
+            if let Ok(Ok(newest)) = read.await {
+                let decider = self.decider(&newest).await;
+                let facts = gather(&newest, request, grant, self.circumstances(&decider, true));
+                let decision = decider.decide(request, &facts);
+                return (facts, decision);
+            }
+        }
+        let decision = decider.decide(request, &facts);
+        (facts, decision)
+    }
+
+    fn circumstances(&self, decider: &Decider, linearizable: bool) -> Circumstances {
+        Circumstances {
+            participant: self.gate.participant.clone(),
+            view_age_ms: if linearizable {
+                0
+            } else {
+                self.gate.catalog.staleness_ms()
+            },
+            linearizable,
+            clock_trusted: self.gate.clock.is_trusted(),
+            policy: decider.version().clone(),
+        }
+    }
+
+    /// The decision point of the policy set in force in `view`. The first use of a set is recorded.
+    async fn decider(&self, view: &View) -> Arc<Decider> {
+        match self.deciders.of(view).await {
+            Found::Known(decider) => decider,
+            Found::New(decider) => {
+                let event = LedgerEvent::PolicyInForce {
+                    policy: decider.version().clone(),
+                };
+                // When the ledger cannot append, the decision that follows is not recorded either,
+                // and the answer is no.
+                if let Err(error) = self.gate.append("policy", event).await {
+                    tracing::error!(%error, "record that a policy set is in force");
+                }
+                decider
+            }
+        }
+    }
+
+    /// Spends a permit of `dataset.read` on a pinned artefact. The grant is looked at once more:
+    /// making the artefact took time.
+    ///
+    /// # Errors
+    /// A refusal: `RELEASE_ENDED` for a permit that is not this gate's or not of this action,
+    /// `ROW_LIMIT` for more rows than are allowed, what [`Release::check`] says of a grant that
+    /// moved meanwhile, `NOT_RECORDED`.
+    pub async fn release(
+        &self,
+        permit: Permit,
+        artefact: PinnedArtefact,
+    ) -> Result<Release, Refusal> {
+        let (trace, decided_at) = (permit.trace().to_owned(), permit.recorded_at());
+        self.own(&permit, Action::DatasetRead)?;
+        let obligations = permit.obligations().clone();
+        let (Some(dataset), Some(known)) =
+            (permit.request().dataset.clone(), &permit.facts().dataset)
+        else {
+            let why = "the permit names no dataset";
+            return Err(Refusal::one(
+                ReasonCode::DatasetNotServed,
+                why,
+                Some(decided_at),
+                &trace,
+            ));
+        };
+        let Ok(id) = fresh_id("rl", ReleaseId::parse) else {
+            return Err(Refusal::not_recorded(&trace));
+        };
+        if obligations
+            .rows_max
+            .is_some_and(|most| artefact.rows > most)
+        {
+            return Err(self
+                .unspent(id, ReasonCode::RowLimit, "the grant's row limit", &trace)
+                .await);
+        }
+        let decider = self.decider(&self.gate.catalog.view()).await;
+        let grant = permit.facts().grant.as_ref();
+        let latest = self.gate.clock.now().plus_millis(RELEASE_LIFE_MAX_MS);
+        let deadline = grant.map_or(latest, |grant| grant.period.until.min(latest));
+        let mut terms = Terms {
+            id,
+            dataset,
+            grant: grant.map(|grant| (grant.id.clone(), grant.revision)),
+            obligations,
+            deadline,
+            view_age_max_ms: decider.view_age_max_ms(known.grade),
+            recorded_at: decided_at,
+            trace,
+        };
+        let event = LedgerEvent::Released {
+            release: terms.id.clone(),
+            decided_at,
+            transfer: artefact.transfer,
+            dataset: terms.dataset.clone(),
+            artefact: artefact.digest,
+            rows: artefact.rows,
+            bytes: artefact.bytes,
+            deadline,
+            revocation_epoch: terms.grant.as_ref().map_or(0, |(_, revision)| *revision),
+            obligations: terms.obligations.clone(),
+        };
+        match self.gate.append(&terms.trace, event).await {
+            Ok(index) => terms.recorded_at = index,
+            Err(error) => {
+                tracing::error!(%error, trace = terms.trace, "record a release; the answer is no");
+                return Err(Refusal::not_recorded(&terms.trace));
+            }
+        }
+        let release = Release::begun(Arc::clone(&self.gate), terms);
+        // A dropped release records its end, so a grant that moved meanwhile leaves no loose end.
+        release.check()?;
+        Ok(release)
+    }
+
+    /// Spends a permit of `dataset.publish` on the right to write the dataset's tables.
+    ///
+    /// # Errors
+    /// A refusal when the permit is not this gate's, not of this action, or names no dataset.
+    pub fn ingest(&self, permit: Permit) -> Result<IngestCapability, Refusal> {
+        self.own(&permit, Action::DatasetPublish)?;
+        let index = permit.recorded_at();
+        match permit.request().dataset.clone() {
+            Some(dataset) => Ok(IngestCapability::spent(dataset, index)),
+            None => Err(Refusal::one(
+                ReasonCode::DatasetNotServed,
+                "the permit names no dataset",
+                Some(index),
+                permit.trace(),
+            )),
+        }
+    }
+
+    /// The ledger, for whoever holds a permit of `ledger.read`.
+    ///
+    /// # Errors
+    /// A refusal when the permit is not this gate's or not of this action.
+    pub fn reader(&self, permit: &Permit) -> Result<LedgerReader, Refusal> {
+        self.own(permit, Action::LedgerRead)?;
+        let key = self.gate.signer.public().clone();
+        Ok(LedgerReader::opened(self.gate.ledger.clone(), key))
+    }
+
+    /// A permit opens only what it was given for, at the gate that gave it.
+    fn own(&self, permit: &Permit, action: Action) -> Result<(), Refusal> {
+        if *permit.issuer() == self.gate.participant && permit.request().action == action {
+            return Ok(());
+        }
+        let why = "the permit was given for another action or by another gate";
+        let index = Some(permit.recorded_at());
+        Err(Refusal::one(
+            ReasonCode::ReleaseEnded,
+            why,
+            index,
+            permit.trace(),
+        ))
+    }
+
+    /// Records that a permit was not spent after all.
+    async fn unspent(&self, id: ReleaseId, code: ReasonCode, why: &str, trace: &str) -> Refusal {
+        let event = LedgerEvent::ReleaseEnded {
+            release: id,
+            bytes: 0,
+            outcome: ReleaseOutcome::Aborted,
+        };
+        match self.gate.append(trace, event).await {
+            Ok(index) => Refusal::one(code, why, Some(index), trace),
+            Err(_) => Refusal::not_recorded(trace),
+        }
+    }
+
+    /// Records a fact that is no decision: a receipt, a published version, a sign-in.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`] when it could not be made durable.
+    pub async fn record(&self, event: LedgerEvent, trace: &str) -> Result<LedgerIndex, Error> {
+        self.gate.append(trace, event).await
+    }
+
+    /// Signs a checkpoint over the ledger as it is and makes it known in the catalog, with the
+    /// proof that it extends the last one there.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`], [`Error::Catalog`], or [`Error::ProposalRefused`] when the catalog's
+    /// last checkpoint is not a prefix of this ledger.
+    pub async fn checkpoint_now(&self) -> Result<Signed<Checkpoint>, Error> {
+        let gate = &self.gate;
+        let checkpoint = gate
+            .ledger
+            .checkpoint(&*gate.signer, gate.clock.now())
+            .await?;
+        let view = gate.catalog.view();
+        let known = view
+            .checkpoint(&gate.participant)
+            .map(|it| &it.update.checkpoint.body);
+        let same_life = known.filter(|it| it.ledger == checkpoint.body.ledger);
+        let consistency = match same_life {
+            Some(last) if last.size >= checkpoint.body.size => return Ok(checkpoint),
+            Some(last) => Some(gate.ledger.consistency(last.size, checkpoint.body.size)?),
+            None => None,
+        };
+        let update = Box::new(CheckpointUpdate {
+            checkpoint: checkpoint.clone(),
+            consistency,
+        });
+        propose(
+            &gate.catalog,
+            &gate.node,
+            &*gate.clock,
+            Command::PublishCheckpoint { update },
+        )
+        .await?;
+        Ok(checkpoint)
+    }
+}
+
+impl std::fmt::Debug for EnforcementPoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EnforcementPoint")
+            .field("participant", &self.gate.participant)
+            .field("node", &self.gate.node)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether rows leave under the action. Only these are worth a round trip to the majority.
+fn lets_rows_out(action: Action) -> bool {
+    matches!(action, Action::DatasetRead | Action::DatasetInspect)
+}
+
+/// Proposes a command in the node's own name; a refusal of the catalog is an error here.
+pub(crate) async fn propose(
+    catalog: &Catalog,
+    node: &NodeId,
+    clock: &dyn Clock,
+    command: Command,
+) -> Result<(), Error> {
+    let proposal = Proposal {
+        id: fresh_id("cm", CommandId::parse)?,
+        author: Author::Node(node.clone()),
+        at: clock.now(),
+        command,
+    };
+    let applied = catalog.propose(SignedProposal::by_node(proposal)).await?;
+    match applied.outcome {
+        Outcome::Applied { .. } => Ok(()),
+        Outcome::Refused { code, detail } => Err(Error::ProposalRefused { code, detail }),
+    }
+}
+
+/// A fresh identifier: 128 random bits, so that it cannot be guessed or met twice.
+fn fresh_id<T>(
+    prefix: &str,
+    parse: impl Fn(String) -> Result<T, schemas::Error>,
+) -> Result<T, Error> {
+    let bytes: [u8; 16] = crypto::random_bytes()?;
+    Ok(parse(format!("{prefix}-{}", hex::encode(bytes)))?)
+}
