@@ -8,6 +8,10 @@
 //! [`state`] is pure: what a command does, at one log index, without a clock or a disk. The rest
 //! is the shell that agrees on the order of commands, keeps them and shows views.
 
+// Unit tests share fixtures with integration tests, which name the crate.
+#[cfg(test)]
+extern crate self as catalog;
+
 mod error;
 mod raft;
 pub mod state;

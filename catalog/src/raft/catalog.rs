@@ -146,7 +146,7 @@ impl Catalog {
         let tasks = vec![
             leading_task,
             batcher_task,
-            flusher.run(store, start.options.store, stopping.clone()),
+            flusher.run(store, member.log.clone(), start.options.store, stopping.clone()),
             serve(start.listener, start.server_tls, Arc::clone(&member), stopping.clone()),
             tokio::spawn(tick(Arc::clone(&member), start.options.tick, stopping.clone())),
             tokio::spawn(refresh(Arc::clone(&member), stopping)),

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::Error;
+use crate::raft::log_store::LogStore;
 use crate::raft::state_store::{Applied, Records, StateStore};
 use crate::raft::types::{LogId, StoredMembership};
 use crate::state::State;
@@ -96,7 +97,7 @@ impl Flusher {
     }
 
     /// Writes what waits.
-    pub(crate) fn write(&self, store: &StateStore) {
+    fn write(&self, store: &StateStore, log: &LogStore) {
         let (position, records, whole) = {
             let mut pending = self.pending();
             let Some(position) = pending.position.take() else { return };
@@ -108,6 +109,8 @@ impl Flusher {
         } else {
             store.write(&records, &position.applied())
         };
+        // The note is what shows, at the next opening, that the store lost its newest writes.
+        let written = written.and_then(|()| log.set_stored(position.last));
         if let Err(error) = written {
             tracing::error!(%error, "the state store failed; the log still holds everything");
             self.pending().failed = Some(error.to_string());
@@ -120,20 +123,22 @@ impl Flusher {
     pub(crate) fn run(
         self: &Arc<Self>,
         store: StateStore,
+        log: LogStore,
         every: Duration,
         mut stop: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
         let flusher = Arc::clone(self);
         tokio::spawn(async move {
-            let store = Arc::new(store);
+            let stores = Arc::new((store, log));
             loop {
                 let stopping = tokio::select! {
                     () = tokio::time::sleep(every) => false,
                     () = flusher.wake.notified() => false,
                     _ = stop.wait_for(|stop| *stop) => true,
                 };
-                let (flusher, store) = (Arc::clone(&flusher), Arc::clone(&store));
-                let written = tokio::task::spawn_blocking(move || flusher.write(&store)).await;
+                let (flusher, stores) = (Arc::clone(&flusher), Arc::clone(&stores));
+                let written =
+                    tokio::task::spawn_blocking(move || flusher.write(&stores.0, &stores.1)).await;
                 if stopping || written.is_err() {
                     return;
                 }

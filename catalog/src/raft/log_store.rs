@@ -71,6 +71,7 @@ const COMMITTED: &str = "committed";
 const PURGED: &str = "purged";
 const MEMBER: &str = "member";
 const ADMITTED: &str = "admitted";
+const STORED: &str = "stored";
 
 impl LogStore {
     /// Opens or makes the log in `dir`.
@@ -133,6 +134,25 @@ impl LogStore {
     /// [`Error::Store`].
     pub(crate) fn set_admitted(&self) -> Result<(), Error> {
         self.set_note(ADMITTED, &true)
+    }
+
+    /// Up to where the state store held everything the last time it was written; none when it was
+    /// not. Older than the truth after a crash, never newer.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn stored(&self) -> Result<Option<LogId>, Error> {
+        Ok(self.note(STORED)?.flatten())
+    }
+
+    /// Writes down up to where the state store holds everything. Not synced.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn set_stored(&self, last: Option<LogId>) -> Result<(), Error> {
+        self.notes
+            .insert(STORED, encode_note(&last)?)
+            .map_err(|source| Error::store("write the Raft log", source))
     }
 
     fn note<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {

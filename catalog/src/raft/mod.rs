@@ -33,3 +33,6 @@ mod state_store;
 mod types;
 mod verify;
 mod wire;
+
+#[cfg(test)]
+mod tests;

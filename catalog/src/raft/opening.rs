@@ -45,7 +45,7 @@ pub(crate) fn open(dir: &Path, raft_number: u64, now: Timestamp) -> Result<Opene
         None => log.set_member(raft_number)?,
     }
     let snapshots = Snapshots::open(&dir.join("snapshots"))?;
-    let (store, mut position, damage) = open_state(&dir.join("state"), now)?;
+    let (store, mut position, damage) = open_state(&dir.join("state"), &log, now)?;
     if let Some((meta, state)) = snapshots.load_newest()?
         && meta.last_log_id > position.last
     {
@@ -68,10 +68,15 @@ pub(crate) fn open(dir: &Path, raft_number: u64, now: Timestamp) -> Result<Opene
 /// Opens the state store; one that is not exactly what was written is set aside.
 fn open_state(
     dir: &Path,
+    log: &LogStore,
     now: Timestamp,
 ) -> Result<(StateStore, Position, Option<String>), Error> {
     let opened = StateStore::open(dir).and_then(|(store, applied, records)| {
         let position = restore(dir, applied, records)?;
+        // A cut file opens without a word, as the store was some time ago.
+        if position.last < log.stored()? {
+            return Err(Error::malformed("state store", "its newest records are gone"));
+        }
         Ok((store, position))
     });
     match opened {
@@ -79,6 +84,7 @@ fn open_state(
         Err(error @ Error::NewerFormat { .. }) => Err(error),
         Err(error) => {
             let aside = set_aside(dir, now.millis())?;
+            log.set_stored(None)?;
             tracing::error!(
                 %error, ?aside, "the state store is damaged; it was set aside and is written anew"
             );
