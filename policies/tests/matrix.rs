@@ -197,13 +197,15 @@ fn grades_text(grades: &[Grade]) -> String {
 
 /// One action: principals with the same rows stand together.
 fn action_section(pdp: &Pdp, told: &mut Told, action: Action) -> String {
-    let mut groups: Vec<(Vec<String>, Vec<(Who, Party)>)> = Vec::new();
+    let mut groups = Vec::<(Vec<String>, BTreeSet<(Who, Party)>)>::new();
     for who in Who::all() {
         for party in Party::ALL.iter().copied() {
             let rows = cells(pdp, told, who, party, action);
             match groups.iter_mut().find(|(known, _)| *known == rows) {
-                Some((_, members)) => members.push((who, party)),
-                None => groups.push((rows, vec![(who, party)])),
+                Some((_, members)) => {
+                    members.insert((who, party));
+                }
+                None => groups.push((rows, BTreeSet::from([(who, party)]))),
             }
         }
     }
@@ -303,7 +305,16 @@ fn export_section(pdp: &Pdp, told: &mut Told) -> String {
             }
         }
     }
-    let every = senders.len() * contents.len() * purposes.len();
+    out.push_str(&grouped(
+        answers,
+        senders.len() * contents.len() * purposes.len(),
+    ));
+    out
+}
+
+/// Grades with the same answer to the same senders stand together.
+fn grouped(answers: Vec<(Grade, String, Vec<String>)>, every: usize) -> String {
+    let mut out = String::new();
     let mut groups: Vec<(String, Vec<String>, Vec<Grade>)> = Vec::new();
     for (grade, text, lines) in answers {
         match groups
@@ -360,8 +371,15 @@ fn rule_cites(decision: &Decision) -> String {
         .collect()
 }
 
-/// A case of a deviation: what differs, and the request.
+/// What differs from a request in order, and that request.
 fn deviations() -> Vec<(&'static str, Case)> {
+    let mut all = grant_deviations();
+    all.extend(request_deviations());
+    all.extend(world_deviations());
+    all
+}
+
+fn grant_deviations() -> Vec<(&'static str, Case)> {
     let read = Case::read;
     let important = || read().grade(Grade::Important);
     vec![
@@ -394,6 +412,12 @@ fn deviations() -> Vec<(&'static str, Case)> {
             Case::node(Party::Consumer, Action::DatasetRead)
                 .with_grant(|it| it.subject = PersonId::parse("li").ok())
         }),
+    ]
+}
+
+fn request_deviations() -> Vec<(&'static str, Case)> {
+    let read = Case::read;
+    vec![
         (
             "no purpose is given",
             read().with(|it| it.request.purpose = None),
@@ -424,6 +448,13 @@ fn deviations() -> Vec<(&'static str, Case)> {
             "the card is hidden from the asker",
             read().with(|it| it.dataset().visible = false),
         ),
+    ]
+}
+
+fn world_deviations() -> Vec<(&'static str, Case)> {
+    let read = Case::read;
+    let important = || read().grade(Grade::Important);
+    vec![
         ("G2, the view is 24 h old", {
             read()
                 .grade(Grade::G2)
