@@ -2,6 +2,15 @@
 //!
 //! It does not test the ledger; trees stand in for ledgers here.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be built is a failed test"
+)]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a table is long; each entry is one case"
+)]
+
 mod state_world;
 
 use crypto::Digest;

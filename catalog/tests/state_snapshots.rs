@@ -2,11 +2,6 @@
 //!
 //! It does not test where snapshots are kept; the shell does.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a fixture that cannot be built is a failed test"
-)]
-
 mod state_world;
 
 use catalog::state::{RecordKey, SnapshotError, State};

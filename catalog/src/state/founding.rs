@@ -39,7 +39,7 @@ pub(crate) fn found(
     }
     if first_node.hosts.len() != 1 {
         return Err(Refusal::invalid(
-            "the first node acts for the authority alone; register others first, then the node anew",
+            "the first node acts for the authority alone; register others, then the node anew",
         ));
     }
     if first_node.raft_number == 0 {

@@ -186,7 +186,8 @@ pub(crate) fn check_envelope(field: &str, envelope: &str) -> Result<(), Refusal>
         return Ok(());
     }
     Err(Refusal::invalid(format!(
-        "the sealed {field} have {} bytes, the limit is {ENVELOPE_BYTES_MAX}; seal to fewer readers",
+        "the sealed {field} have {} bytes, the limit is {ENVELOPE_BYTES_MAX}; \
+         seal to fewer readers",
         envelope.len()
     )))
 }

@@ -611,3 +611,34 @@ pub(crate) fn publish_version(
         version: Box::new(version),
     }
 }
+
+/// A name, who proposes, what, and what becomes of it.
+pub(crate) type Case<'a> = (&'a str, &'a str, Command, &'a str);
+
+/// Proposes each command to a copy of `world` and compares what becomes of it: `APPLIED 2` with
+/// the revision, or a refusal's code. A refusal must say something and must leave every record
+/// but remembered commands as it was.
+#[track_caller]
+pub(crate) fn check(world: &World, cases: Vec<Case<'_>>) {
+    for (name, by, command, expected) in cases {
+        let mut copy = world.clone();
+        let outcome = copy.propose(by, command);
+        if matches!(outcome, Outcome::Refused { .. }) {
+            assert!(
+                copy.records() == world.records(),
+                "{name}: refused, yet a record changed"
+            );
+        }
+        let said = match &outcome {
+            Outcome::Applied { revision } => format!("APPLIED {revision}"),
+            Outcome::Refused { code, detail } => {
+                assert!(
+                    detail.len() > 20,
+                    "{name}: the detail says too little: {detail}"
+                );
+                code.to_string()
+            }
+        };
+        assert_eq!(said, expected, "{name}: {outcome:?}");
+    }
+}
