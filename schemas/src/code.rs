@@ -11,9 +11,14 @@ use serde::{Deserialize, Serialize};
 /// `$text` is a `tt`, not a `literal`: a captured literal is wrapped invisibly, and the derive of
 /// `ToSchema` then overlooks the renaming.
 macro_rules! codes {
-    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:tt,)* }) => {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident {
+        $($(#[$doc:meta])* $variant:ident = $text:tt,)*
+    }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+            utoipa::ToSchema,
+        )]
         $vis enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {

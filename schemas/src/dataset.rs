@@ -25,7 +25,7 @@ codes! {
 }
 
 codes! {
-    /// Grade (GB/T 43697-2024): four general levels, important, core; ordered from harmless to core.
+    /// Grade (GB/T 43697-2024): four general levels, important, core; from harmless to core.
     pub enum Grade {
         /// General, level 1: no harm.
         G1 = "G1",

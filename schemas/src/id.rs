@@ -1,4 +1,5 @@
-//! Identifiers of everything the catalog names, one type a noun, so that mixing two does not compile.
+//! Identifiers of everything the catalog names, one type a noun, so that mixing two does not
+//! compile.
 //!
 //! It does not choose identifiers: the proposer of a command does, and the text travels inside it.
 
@@ -59,7 +60,7 @@ macro_rules! ids {
             /// Parses the text form.
             ///
             /// # Errors
-            /// [`Error::Identifier`] when the text does not have the form that all identifiers share.
+            /// [`Error::Identifier`] when the text lacks the form that all identifiers share.
             pub fn parse(text: impl Into<String>) -> Result<Self, Error> {
                 let text = text.into();
                 check($kind, &text)?;

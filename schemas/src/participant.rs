@@ -65,7 +65,8 @@ codes! {
 }
 
 /// A place in the sense of the export rules: an ISO 3166-1 alpha-2 code, where `CN` means the
-/// mainland. Hong Kong, Macao and Taiwan have codes of their own, and leaving for them is an export.
+/// mainland. Hong Kong, Macao and Taiwan have codes of their own, and leaving for them is an
+/// export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, pattern = "^[A-Z]{2}$", example = "CN")]
 pub struct Jurisdiction([u8; 2]);

@@ -82,7 +82,8 @@ proptest! {
     fn another_order_or_spacing_is_no_canonical_form(
         members in prop::collection::btree_map("[a-z]{1,3}", 0_u32..9, 2..6),
     ) {
-        let backwards: Vec<String> = members.iter().rev().map(|(k, v)| format!("\"{k}\":{v}")).collect();
+        let written = members.iter().rev().map(|(k, v)| format!("\"{k}\":{v}"));
+        let backwards: Vec<String> = written.collect();
         let text = format!("{{{}}}", backwards.join(","));
         prop_assert!(from_bytes::<BTreeMap<String, u32>>(text.as_bytes()).is_err());
         let spaced = serde_json::to_string_pretty(&members).unwrap();

@@ -3,11 +3,7 @@
 //!
 //! It does not skip silently: what is left out stands in a list with its reason, and a listed
 //! group that would pass fails the test.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "test helpers of an integration test"
-)]
+#![expect(clippy::unwrap_used, reason = "test helpers of an integration test")]
 
 mod support;
 

@@ -3,11 +3,7 @@
 //!
 //! It does not judge a record against others (an unknown dataset, a moved revision): the catalog
 //! does. `UPDATE_EXPECT=1` rewrites the schema files.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "test helpers of an integration test"
-)]
+#![expect(clippy::unwrap_used, reason = "test helpers of an integration test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

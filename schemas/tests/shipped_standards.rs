@@ -2,11 +2,7 @@
 //! column check would say the same.
 //!
 //! It does not use the data plane's reader: rows are read here a second, slower way.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "test helpers of an integration test"
-)]
+#![expect(clippy::unwrap_used, reason = "test helpers of an integration test")]
 
 mod support;
 

@@ -225,7 +225,8 @@ proptest! {
     /// Only the weights 7 and 3 are coprime to 10, so only there every change is caught.
     #[test]
     fn an_imo_number_catches_changes_at_its_first_fifth_and_last_digit(
-        head in "[1-9][0-9]{5}", at in prop::sample::select(vec![0_usize, 4, 6]), other in b'0'..=b'9',
+        head in "[1-9][0-9]{5}", at in prop::sample::select(vec![0_usize, 4, 6]),
+        other in b'0'..=b'9',
     ) {
         let number = completed(Format::Imo, &head, b"0123456789");
         let changed = replaced(&number, at, other);

@@ -8,7 +8,7 @@
 //! applies to the same value (`allOf`, `$ref` ...). A loop of such steps never ends; a chain of
 //! doublings ends after the universe does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -36,7 +36,7 @@ pub(super) fn check(root: &Value, follow: Follow) -> Result<(), Error> {
         names,
         follow,
         weights: BTreeMap::new(),
-        seen: BTreeMap::new(),
+        seen: BTreeSet::new(),
     };
     walk.visit(
         Place {
@@ -110,13 +110,13 @@ struct Walk<'a> {
     names: Names<'a>,
     follow: Follow,
     weights: BTreeMap<usize, Weight>,
-    seen: BTreeMap<usize, ()>,
+    seen: BTreeSet<usize>,
 }
 
 impl<'a> Walk<'a> {
     /// Weighs everything that can be reached.
     fn visit(&mut self, place: Place<'a>, depth: usize) -> Result<(), Error> {
-        if self.seen.insert(place.key(), ()).is_some() {
+        if !self.seen.insert(place.key()) {
             return Ok(());
         }
         deep_enough(depth)?;
