@@ -12,6 +12,12 @@
 //! has each one signed by a person, and every replica verifies it, which is about 0.3 ms of a core
 //! for each.
 
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    dead_code,
+    reason = "the world of the tests, of which an example uses a part"
+)]
 #[path = "../tests/raft_world/mod.rs"]
 mod raft_world;
 
@@ -34,8 +40,14 @@ enum Kind {
 #[expect(clippy::print_stdout, reason = "an example prints what it measured")]
 async fn main() {
     let mut arguments = std::env::args().skip(1);
-    let clients: usize = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(64);
-    let seconds: u64 = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let clients: usize = arguments
+        .next()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(64);
+    let seconds: u64 = arguments
+        .next()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(5);
     let kind = match arguments.next().as_deref() {
         Some("person") => Kind::Person,
         _ => Kind::Node,
@@ -48,7 +60,12 @@ async fn main() {
     let mut spans = run(&members, clients, Duration::from_secs(seconds), kind, "run").await;
     let entries = members[0].view().index() - before;
     spans.sort_unstable();
-    let at = |share: usize| spans.get(spans.len() * share / 100).copied().unwrap_or_default();
+    let at = |share: usize| {
+        spans
+            .get(spans.len() * share / 100)
+            .copied()
+            .unwrap_or_default()
+    };
     println!(
         "{clients} clients: {} writes/s, p50 {:.2} ms, p99 {:.2} ms, {} writes an entry",
         spans.len() / usize::try_from(seconds).unwrap_or(1).max(1),
@@ -106,7 +123,10 @@ fn command(kind: Kind, number: u64, id: &str) -> SignedProposal {
                 id,
                 author: Author::Node(node_id(number)),
                 at: now(),
-                command: Command::TerminateTransfer { transfer, because: "x".repeat(800) },
+                command: Command::TerminateTransfer {
+                    transfer,
+                    because: "x".repeat(800),
+                },
             })
         }
         Kind::Person => {
@@ -118,7 +138,10 @@ fn command(kind: Kind, number: u64, id: &str) -> SignedProposal {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "an example measures how long things take")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an example measures how long things take"
+)]
 fn stopwatch() -> Instant {
     Instant::now()
 }

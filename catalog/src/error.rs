@@ -12,7 +12,9 @@ use schemas::command::RefusalCode;
 #[non_exhaustive]
 pub enum Error {
     /// No leader is known, and none appeared while the caller could wait. Nothing was proposed.
-    #[error("the catalog has had no leader for {waited_ms} ms; check that a majority of voters run")]
+    #[error(
+        "the catalog has had no leader for {waited_ms} ms; check that a majority of voters run"
+    )]
     NoLeader {
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
@@ -192,7 +194,10 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn store(action: &'static str, why: impl ToString) -> Self {
-        Self::Store { action, why: why.to_string() }
+        Self::Store {
+            action,
+            why: why.to_string(),
+        }
     }
 
     pub(crate) fn file(
@@ -200,10 +205,17 @@ impl Error {
         path: impl Into<PathBuf>,
         source: std::io::Error,
     ) -> Self {
-        Self::File { action, path: path.into(), source }
+        Self::File {
+            action,
+            path: path.into(),
+            source,
+        }
     }
 
     pub(crate) fn malformed(what: &'static str, why: impl ToString) -> Self {
-        Self::Malformed { what, why: why.to_string() }
+        Self::Malformed {
+            what,
+            why: why.to_string(),
+        }
     }
 }

@@ -1,11 +1,15 @@
 //! Three voters: forwarding, linearizable reads, losing the leader, catching up.
 
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a fixture that cannot be built is a failed test"
+)]
 mod raft_world;
 
 use catalog::{Catalog, Error, Options};
 use raft_world::{
-    World, assert_applied, eventually, found_one, found_three, has, options, register,
-    same_records,
+    World, assert_applied, eventually, found_one, found_three, has, options, register, same_records,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -14,8 +18,10 @@ async fn what_a_follower_forwards_another_follower_reads() {
     let (_places, members) = found_three(&world, &options()).await;
     let members: Vec<Catalog> = members.into_iter().flatten().collect();
     let leader = members[0].status().leader.unwrap();
-    let followers: Vec<&Catalog> =
-        members.iter().filter(|member| member.status().raft_number != leader).collect();
+    let followers: Vec<&Catalog> = members
+        .iter()
+        .filter(|member| member.status().raft_number != leader)
+        .collect();
     let applied = followers[0].propose(register("port")).await.unwrap();
     assert_applied(&applied);
     let view = followers[1].linearizable().await.unwrap();
@@ -27,7 +33,9 @@ async fn what_a_follower_forwards_another_follower_reads() {
         })
         .await;
         eventually("clocks to be compared", || async {
-            member.clock_skew_ms().is_some_and(|skew| skew.abs() < 5_000)
+            member
+                .clock_skew_ms()
+                .is_some_and(|skew| skew.abs() < 5_000)
         })
         .await;
     }
@@ -55,9 +63,12 @@ async fn the_others_go_on_without_the_leader_and_it_catches_up() {
         async move { rest[1].propose(proposal).await.is_ok() }
     })
     .await;
-    assert!(has(&*rest[0].linearizable().await.unwrap(), "port"));
+    assert!(has(&rest[0].linearizable().await.unwrap(), "port"));
     let back = world.start(&mut places[at], &options).await;
-    eventually("the old leader to catch up", || async { has(&back.view(), "port") }).await;
+    eventually("the old leader to catch up", || async {
+        has(&back.view(), "port")
+    })
+    .await;
     same_records(&back, rest[0]).await;
     back.shutdown().await;
     for member in rest {
@@ -68,8 +79,11 @@ async fn the_others_go_on_without_the_leader_and_it_catches_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_that_lost_its_disk_is_added_again_and_gets_a_snapshot() {
     let world = World::new();
-    let options =
-        Options { snapshot_entries: 8, snapshot_entries_kept: 2, ..options() };
+    let options = Options {
+        snapshot_entries: 8,
+        snapshot_entries_kept: 2,
+        ..options()
+    };
     let (mut places, mut members) = found_three(&world, &options).await;
     let leader = members[0].as_ref().unwrap().status().leader.unwrap();
     let lost = (1..=3).find(|number| *number != leader).unwrap();
@@ -78,16 +92,29 @@ async fn a_follower_that_lost_its_disk_is_added_again_and_gets_a_snapshot() {
     gone.shutdown().await;
     drop(gone);
     std::fs::remove_dir_all(&places[at].dir).unwrap();
-    let leading = members[usize::try_from(leader).unwrap() - 1].as_ref().unwrap();
+    let leading = members[usize::try_from(leader).unwrap() - 1]
+        .as_ref()
+        .unwrap();
     for number in 0..12 {
-        assert_applied(&leading.propose(register(&format!("p{number}"))).await.unwrap());
+        assert_applied(
+            &leading
+                .propose(register(&format!("p{number}")))
+                .await
+                .unwrap(),
+        );
     }
     let fresh = world.start(&mut places[at], &options).await;
     assert!(!fresh.status().admitted);
     leading.add_voter(lost, &places[at].address).await.unwrap();
-    eventually("the fresh member to have everything", || async { has(&fresh.view(), "p11") }).await;
+    eventually("the fresh member to have everything", || async {
+        has(&fresh.view(), "p11")
+    })
+    .await;
     same_records(&fresh, leading).await;
-    eventually("three voters again", || async { fresh.status().voters == [1, 2, 3] }).await;
+    eventually("three voters again", || async {
+        fresh.status().voters == [1, 2, 3]
+    })
+    .await;
     let snapshots = std::fs::read_dir(places[at].dir.join("snapshots")).unwrap();
     let received = snapshots
         .filter(|file| file.as_ref().unwrap().path().extension().unwrap() == "snapshot")
@@ -107,7 +134,10 @@ async fn a_node_that_nobody_registered_is_not_added() {
     let mut stranger = world.place(2).await;
     let other = world.start(&mut stranger, &options()).await;
     let refused = catalog.add_voter(2, &stranger.address).await;
-    assert!(matches!(refused, Err(Error::NotRegistered { raft_number: 2 })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::NotRegistered { raft_number: 2 })),
+        "{refused:?}"
+    );
     other.shutdown().await;
     catalog.shutdown().await;
 }

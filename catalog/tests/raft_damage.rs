@@ -1,5 +1,15 @@
 //! Damaged stores: set aside, and the state brought back from snapshot and log.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be built is a failed test"
+)]
+
+#[expect(
+    clippy::panic,
+    dead_code,
+    reason = "a deadline that passes is a failed test; each test uses a part of the world"
+)]
 mod raft_world;
 
 use std::fs::{self, OpenOptions};
@@ -18,14 +28,25 @@ async fn after_damage(options: Options, damage: impl Fn(&Path)) -> (Digest, Stat
     let world = World::new();
     let (mut place, catalog) = found_one(&world, &options).await;
     for number in 0..WRITES {
-        assert_applied(&catalog.propose(register(&format!("p{number}"))).await.unwrap());
+        assert_applied(
+            &catalog
+                .propose(register(&format!("p{number}")))
+                .await
+                .unwrap(),
+        );
     }
     catalog.shutdown().await;
     let before = catalog.view();
     drop(catalog);
     damage(&place.dir.join("state").join("db"));
     let catalog = world
-        .start(&mut place, &Options { tick: std::time::Duration::from_secs(3_600), ..options })
+        .start(
+            &mut place,
+            &Options {
+                tick: std::time::Duration::from_secs(3_600),
+                ..options
+            },
+        )
         .await;
     eventually("the member to apply everything again", || async {
         catalog.view().index() >= before.index() && catalog.view().digest() == before.digest()
@@ -47,10 +68,15 @@ fn zero_a_record(db: &Path) {
     let text = b"\"id\":\"p30\"";
     let mut file = OpenOptions::new().write(true).open(db).unwrap();
     let mut found = 0;
-    for (at, _) in bytes.windows(text.len()).enumerate().filter(|(_, window)| *window == text) {
+    for (at, _) in bytes
+        .windows(text.len())
+        .enumerate()
+        .filter(|(_, window)| *window == text)
+    {
         let from = at.saturating_sub(32 << 10);
         let len = (64 << 10).min(bytes.len() - from);
-        file.seek(SeekFrom::Start(u64::try_from(from).unwrap())).unwrap();
+        file.seek(SeekFrom::Start(u64::try_from(from).unwrap()))
+            .unwrap();
         file.write_all(&vec![0; len]).unwrap();
         found += 1;
     }
@@ -59,7 +85,12 @@ fn zero_a_record(db: &Path) {
 
 fn cut_in_half(db: &Path) {
     let len = fs::metadata(db).unwrap().len();
-    OpenOptions::new().write(true).open(db).unwrap().set_len(len / 2).unwrap();
+    OpenOptions::new()
+        .write(true)
+        .open(db)
+        .unwrap()
+        .set_len(len / 2)
+        .unwrap();
 }
 
 /// Snapshots so rare that there is none, and the whole state comes from the log.
@@ -68,7 +99,11 @@ fn log_only() -> Options {
 }
 
 fn with_snapshots() -> Options {
-    Options { snapshot_entries: 16, snapshot_entries_kept: 2, ..options() }
+    Options {
+        snapshot_entries: 16,
+        snapshot_entries_kept: 2,
+        ..options()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

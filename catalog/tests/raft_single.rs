@@ -1,5 +1,11 @@
 //! One voter: founding, proposing, restarting, and pushing back.
 
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    dead_code,
+    reason = "a fixture that cannot be built is a failed test; each test uses a part of it"
+)]
 mod raft_world;
 
 use std::time::Duration;
@@ -7,7 +13,7 @@ use std::time::Duration;
 use catalog::{Error, Options};
 use futures::future::join_all;
 use raft_world::{
-    World, assert_applied, by_admin, eventually, founding, found_one, has, options, participant,
+    World, assert_applied, by_admin, eventually, found_one, founding, has, options, participant,
     register,
 };
 use schemas::command::{Command, RefusalCode};
@@ -22,7 +28,7 @@ async fn one_voter_founds_proposes_and_goes_on_after_a_restart() {
     assert_applied(&first);
     let again = catalog.propose(proposal).await.unwrap();
     assert_eq!(again.outcome, first.outcome);
-    assert!(has(&*catalog.linearizable().await.unwrap(), "port"));
+    assert!(has(&catalog.linearizable().await.unwrap(), "port"));
     assert!(catalog.staleness_ms() < 60_000);
     let before = catalog.view();
     catalog.shutdown().await;
@@ -83,10 +89,14 @@ async fn a_full_queue_pushes_back_and_the_rest_learn_that_nobody_leads() {
     let catalog = world.start(&mut place, &options).await;
     let proposals = (0..20).map(|number| catalog.propose(register(&format!("p{number}"))));
     let answers = join_all(proposals).await;
-    let pushed_back =
-        answers.iter().filter(|answer| matches!(answer, Err(Error::Pushback { .. }))).count();
-    let unled =
-        answers.iter().filter(|answer| matches!(answer, Err(Error::NoLeader { .. }))).count();
+    let pushed_back = answers
+        .iter()
+        .filter(|answer| matches!(answer, Err(Error::Pushback { .. })))
+        .count();
+    let unled = answers
+        .iter()
+        .filter(|answer| matches!(answer, Err(Error::NoLeader { .. })))
+        .count();
     assert!(pushed_back >= 10, "{pushed_back}");
     assert_eq!(pushed_back + unled, 20);
     catalog.shutdown().await;
@@ -98,13 +108,21 @@ async fn a_proposal_above_the_limit_is_refused_before_it_is_queued() {
     let (_place, catalog) = found_one(&world, &options()).await;
     let mut large = participant("large");
     large.name.en = "x".repeat(2 << 20);
-    let command = Command::RegisterParticipant { participant: Box::new(large) };
+    let command = Command::RegisterParticipant {
+        participant: Box::new(large),
+    };
     let proposal = schemas::command::SignedProposal {
         signature: None,
-        proposal: schemas::command::Proposal { command, ..register("large").proposal },
+        proposal: schemas::command::Proposal {
+            command,
+            ..register("large").proposal
+        },
     };
     let refused = catalog.propose(proposal).await;
-    assert!(matches!(refused, Err(Error::Record(_) | Error::TooLarge { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Record(_) | Error::TooLarge { .. })),
+        "{refused:?}"
+    );
     assert_applied(&catalog.propose(register("small")).await.unwrap());
     catalog.shutdown().await;
 }
@@ -118,14 +136,28 @@ async fn a_directory_of_a_newer_format_or_another_member_is_refused() {
     place.number = 7;
     let refused = world.try_start(&mut place, &options()).await.map(drop);
     assert!(
-        matches!(refused, Err(Error::AnotherMember { found: 1, configured: 7, .. })),
+        matches!(
+            refused,
+            Err(Error::AnotherMember {
+                found: 1,
+                configured: 7,
+                ..
+            })
+        ),
         "{refused:?}"
     );
     place.number = 1;
     std::fs::write(place.dir.join("format"), "99\n").unwrap();
     let refused = world.try_start(&mut place, &options()).await.map(drop);
     assert!(
-        matches!(refused, Err(Error::NewerFormat { found: 99, supported: 1, .. })),
+        matches!(
+            refused,
+            Err(Error::NewerFormat {
+                found: 99,
+                supported: 1,
+                ..
+            })
+        ),
         "{refused:?}"
     );
 }

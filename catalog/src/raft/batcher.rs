@@ -61,8 +61,13 @@ impl From<Failure> for Error {
         match failure {
             Failure::NoLeader { waited_ms } => Self::NoLeader { waited_ms },
             Failure::TimedOut { waited_ms } => Self::TimedOut { waited_ms },
-            Failure::Rejected { node, why } => Self::BatchRejected { node: node.to_string(), why },
-            Failure::Stopped => Self::Stopped { why: "it is shutting down".to_owned() },
+            Failure::Rejected { node, why } => Self::BatchRejected {
+                node: node.to_string(),
+                why,
+            },
+            Failure::Stopped => Self::Stopped {
+                why: "it is shutting down".to_owned(),
+            },
         }
     }
 }
@@ -98,7 +103,10 @@ impl Batcher {
             commands: options.batch_commands,
             in_flight: options.batches_in_flight,
         };
-        (batcher, tokio::spawn(make_batches(sender, limits, receiver, waiting, stop)))
+        (
+            batcher,
+            tokio::spawn(make_batches(sender, limits, receiver, waiting, stop)),
+        )
     }
 
     /// Proposes a command and waits until it is applied or refused.
@@ -113,7 +121,12 @@ impl Batcher {
             .map_err(|_| pushback())?;
         let (reply, answer) = oneshot::channel();
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = self.queue.try_send(Waiting { proposal, len, reply, _room: room }) {
+        if let Err(error) = self.queue.try_send(Waiting {
+            proposal,
+            len,
+            reply,
+            _room: room,
+        }) {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(match error {
                 mpsc::error::TrySendError::Full(_) => pushback(),
@@ -176,13 +189,16 @@ async fn make_batches(
 
 /// Signs a batch, brings it to the leader and tells each proposer what became of it.
 async fn bring(sender: Sender, batch: Vec<Waiting>, _permit: OwnedSemaphorePermit) {
-    let (proposals, replies): (Vec<_>, Vec<_>) =
-        batch.into_iter().map(|waiting| (waiting.proposal, waiting.reply)).unzip();
+    let (proposals, replies): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|waiting| (waiting.proposal, waiting.reply))
+        .unzip();
     let brought = match sender.sign(proposals).await {
         Ok(bytes) => sender.bring(bytes).await,
-        Err(error) => {
-            Err(Failure::Rejected { node: sender.node.clone(), why: error.to_string() })
-        }
+        Err(error) => Err(Failure::Rejected {
+            node: sender.node.clone(),
+            why: error.to_string(),
+        }),
     };
     match brought {
         Ok((index, outcomes)) => {
@@ -219,7 +235,10 @@ impl Sender {
             match self.try_once(bytes.clone(), left).await {
                 Some(Ok(done)) => return Ok(done),
                 Some(Err(CallFailure::Refused(why))) => {
-                    return Err(Failure::Rejected { node: self.node.clone(), why });
+                    return Err(Failure::Rejected {
+                        node: self.node.clone(),
+                        why,
+                    });
                 }
                 Some(Err(CallFailure::Unknown(why))) => {
                     tracing::debug!(why, "a batch is brought to the leader again");
@@ -242,7 +261,9 @@ impl Sender {
         if leader == self.peers.me {
             let proposed = tokio::time::timeout(left, self.leading.propose(bytes, None)).await;
             return Some(proposed.unwrap_or_else(|_| {
-                Err(CallFailure::Unknown("no majority answered in time".to_owned()))
+                Err(CallFailure::Unknown(
+                    "no majority answered in time".to_owned(),
+                ))
             }));
         }
         Some(self.peers.propose(leader, &address, bytes, left).await)
@@ -252,15 +273,18 @@ impl Sender {
     /// have been the line.
     async fn pause(&self, left: Duration) {
         let mut metrics = self.raft.server_metrics();
-        let _changed_or_not =
-            tokio::time::timeout(RETRY_PAUSE.min(left), metrics.changed()).await;
+        let _changed_or_not = tokio::time::timeout(RETRY_PAUSE.min(left), metrics.changed()).await;
         tokio::time::sleep(RETRY_PAUSE_MIN.min(left)).await;
     }
 }
 
 fn timed_out(began: Instant, maybe_done: bool) -> Failure {
     let waited_ms = elapsed_ms(began);
-    if maybe_done { Failure::TimedOut { waited_ms } } else { Failure::NoLeader { waited_ms } }
+    if maybe_done {
+        Failure::TimedOut { waited_ms }
+    } else {
+        Failure::NoLeader { waited_ms }
+    }
 }
 
 /// Who leads, as far as this node knows, and its address.

@@ -91,69 +91,28 @@ impl Catalog {
     pub async fn start(start: StartOptions) -> Result<Self, Error> {
         start.options.check()?;
         if start.raft_number == 0 {
-            return Err(Error::Option { option: "raft_number", why: "must be at least 1" });
+            return Err(Error::Option {
+                option: "raft_number",
+                why: "must be at least 1",
+            });
         }
-        let config = Arc::new(start.options.raft_config()?);
         let (dir, number, now) = (start.dir.clone(), start.raft_number, start.clock.now());
-        let Opened { log, store, snapshots, position, damage } =
-            blocking(move || open(&dir, number, now)).await?;
-        let admitted = log.is_admitted()? || !log.is_fresh()?;
-        let (stop, stopping) = watch::channel(false);
-
-        let published = Arc::new(Published::new(position.state.clone()));
+        let opened = blocking(move || open(&dir, number, now)).await?;
+        let damage = opened.damage.clone();
         let flusher = Arc::new(Flusher::new());
-        let machine =
-            StateMachine::new(position, Arc::clone(&published), Arc::clone(&flusher), snapshots);
-        let bootstrap = start.options.bootstrap.clone();
-        let directory = Arc::new(Directory::new(Arc::clone(&published), bootstrap));
-        let peers = Arc::new(Peers::new(
-            start.raft_number,
-            start.clock,
-            Arc::clone(&published),
-            Arc::clone(&directory),
-            start.client_tls,
-        ));
-        let network = Network::new(Arc::clone(&peers));
-        let raft = Raft::new(start.raft_number, config, network, log.clone(), machine)
-            .await
-            .map_err(|error| Error::store("start Raft", error))?;
-        let (leading, leading_task) =
-            Leading::run(raft.clone(), Arc::clone(&published), stopping.clone());
-        let sender = Sender {
-            node: start.node.clone(),
-            signer: start.signer,
-            raft: raft.clone(),
-            leading: Arc::clone(&leading),
-            peers: Arc::clone(&peers),
-            answer: start.options.answer,
+        let (stop, stopping) = watch::channel(false);
+        let (member, batcher, tasks) = assemble(start, opened, &flusher, &stopping).await?;
+        let running = Running {
+            member,
+            batcher,
+            flusher,
+            damage,
+            stop,
+            tasks: Mutex::new(tasks),
         };
-        let (batcher, batcher_task) =
-            Batcher::run(sender.clone(), &start.options, stopping.clone());
-        let (admitted, _) = watch::channel(admitted);
-        let member = Arc::new(Member {
-            node: start.node,
-            me: start.raft_number,
-            raft,
-            log,
-            published,
-            directory,
-            peers,
-            leading,
-            sender,
-            answer: start.options.answer,
-            admitted,
-        });
-        let tasks = vec![
-            leading_task,
-            batcher_task,
-            flusher.run(store, member.log.clone(), start.options.store, stopping.clone()),
-            serve(start.listener, start.server_tls, Arc::clone(&member), stopping.clone()),
-            tokio::spawn(tick(Arc::clone(&member), start.options.tick, stopping.clone())),
-            tokio::spawn(refresh(Arc::clone(&member), stopping)),
-        ];
-        let tasks = Mutex::new(tasks);
-        let running = Running { member, batcher, flusher, damage, stop, tasks };
-        Ok(Self { running: Arc::new(running) })
+        Ok(Self {
+            running: Arc::new(running),
+        })
     }
 
     /// Founds the federation: initialises Raft with this member as its only voter and applies the
@@ -176,7 +135,11 @@ impl Catalog {
             match member.raft.initialize(me).await {
                 // Initialised before, and stopped before the command was applied.
                 Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
-                Err(error) => return Err(Error::Membership { why: error.to_string() }),
+                Err(error) => {
+                    return Err(Error::Membership {
+                        why: error.to_string(),
+                    });
+                }
             }
         }
         self.propose(proposal).await
@@ -186,17 +149,14 @@ impl Catalog {
     /// cluster behind that nobody can found.
     async fn rehearse(&self, proposal: SignedProposal) -> Result<(), Error> {
         let sender = &self.running.member.sender;
-        let batch =
-            Batch::sign(sender.node.clone(), vec![proposal], &*sender.signer).await?;
+        let batch = Batch::sign(sender.node.clone(), vec![proposal], &*sender.signer).await?;
         let outcomes = blocking(move || {
             let mut state = State::new();
             Ok(state.apply_batch(1, &batch).outcomes)
         })
         .await?;
         match outcomes.into_iter().next() {
-            Some(Outcome::Refused { code, detail }) => {
-                Err(Error::FoundingRefused { code, detail })
-            }
+            Some(Outcome::Refused { code, detail }) => Err(Error::FoundingRefused { code, detail }),
             Some(Outcome::Applied { .. }) | None => Ok(()),
         }
     }
@@ -300,7 +260,11 @@ impl Catalog {
         }
         self.running.stop.send_replace(true);
         let tasks = std::mem::take(
-            &mut *self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut *self
+                .running
+                .tasks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
         );
         let until = steady() + SHUTDOWN_TIME_MAX;
         for mut task in tasks {
@@ -312,9 +276,95 @@ impl Catalog {
     }
 }
 
+/// Puts the parts of a member together and starts their tasks.
+async fn assemble(
+    start: StartOptions,
+    opened: Opened,
+    flusher: &Arc<Flusher>,
+    stopping: &watch::Receiver<bool>,
+) -> Result<(Arc<Member>, Batcher, Vec<JoinHandle<()>>), Error> {
+    let Opened {
+        log,
+        store,
+        snapshots,
+        position,
+        ..
+    } = opened;
+    let (admitted, _) = watch::channel(log.is_admitted()? || !log.is_fresh()?);
+    let published = Arc::new(Published::new(position.state.clone()));
+    let bootstrap = start.options.bootstrap.clone();
+    let directory = Arc::new(Directory::new(Arc::clone(&published), bootstrap));
+    let peers = Arc::new(Peers::new(
+        start.raft_number,
+        start.clock,
+        Arc::clone(&published),
+        Arc::clone(&directory),
+        start.client_tls,
+    ));
+    let machine = StateMachine::new(
+        position,
+        Arc::clone(&published),
+        Arc::clone(flusher),
+        snapshots,
+    );
+    let config = Arc::new(start.options.raft_config()?);
+    let network = Network::new(Arc::clone(&peers));
+    let raft = Raft::new(start.raft_number, config, network, log.clone(), machine)
+        .await
+        .map_err(|error| Error::store("start Raft", error))?;
+    let (leading, leading_task) =
+        Leading::run(raft.clone(), Arc::clone(&published), stopping.clone());
+    let sender = Sender {
+        node: start.node.clone(),
+        signer: start.signer,
+        raft: raft.clone(),
+        leading: Arc::clone(&leading),
+        peers: Arc::clone(&peers),
+        answer: start.options.answer,
+    };
+    let (batcher, batcher_task) = Batcher::run(sender.clone(), &start.options, stopping.clone());
+    let flusher_task = flusher.run(store, log.clone(), start.options.store, stopping.clone());
+    let member = Arc::new(Member {
+        node: start.node,
+        me: start.raft_number,
+        raft,
+        log,
+        published,
+        directory,
+        peers,
+        leading,
+        sender,
+        answer: start.options.answer,
+        admitted,
+    });
+    let (served, tls) = (Arc::clone(&member), start.server_tls);
+    let tasks = vec![
+        leading_task,
+        batcher_task,
+        flusher_task,
+        serve(start.listener, tls, served, stopping.clone()),
+        tokio::spawn(tick(
+            Arc::clone(&member),
+            start.options.tick,
+            stopping.clone(),
+        )),
+        tokio::spawn(refresh(Arc::clone(&member), stopping.clone())),
+    ];
+    Ok((member, batcher, tasks))
+}
+
 impl Drop for Running {
+    /// openraft's tasks hold each other and would go on without anybody to ask them.
     fn drop(&mut self) {
         self.stop.send_replace(true);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let raft = self.member.raft.clone();
+            runtime.spawn(async move {
+                if let Err(error) = raft.shutdown().await {
+                    tracing::error!(%error, "Raft did not stop in order");
+                }
+            });
+        }
     }
 }
 
@@ -353,7 +403,9 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|source| Error::Stopped { why: source.to_string() })?
+        .map_err(|source| Error::Stopped {
+            why: source.to_string(),
+        })?
 }
 
 /// Connections and stores get this long to end in order.

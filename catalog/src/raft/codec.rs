@@ -13,9 +13,9 @@
 use bytes::{Buf, Bytes};
 use crypto::{Digest, KeyId, Signature};
 use openraft::{CommittedLeaderId, EntryPayload};
+use schemas::NodeId;
 use schemas::canonical::{self, CANONICAL_BYTES_MAX};
 use schemas::command::SignedProposal;
-use schemas::NodeId;
 
 use crate::Error;
 use crate::raft::options::BATCH_COMMANDS_MAX;
@@ -61,7 +61,11 @@ pub(crate) fn proposal_len(proposal: &SignedProposal) -> Result<usize, Error> {
     // What cannot be signed must not get into a batch with others.
     let bytes = canonical::to_bytes(&proposal.proposal)?.len() + SIGNATURE_BYTES;
     if bytes > PROPOSAL_BYTES_MAX {
-        return Err(Error::TooLarge { what: "proposal", bytes, limit: PROPOSAL_BYTES_MAX });
+        return Err(Error::TooLarge {
+            what: "proposal",
+            bytes,
+            limit: PROPOSAL_BYTES_MAX,
+        });
     }
     Ok(bytes)
 }
@@ -73,7 +77,11 @@ pub(crate) fn proposal_len(proposal: &SignedProposal) -> Result<usize, Error> {
 pub(crate) fn encode_batch(batch: &Batch) -> Result<Bytes, Error> {
     let mut bytes = Vec::with_capacity(BATCH_BYTES_AIM);
     bytes.push(VERSION);
-    put_short(&mut bytes, "node identifier", batch.node.as_str().as_bytes())?;
+    put_short(
+        &mut bytes,
+        "node identifier",
+        batch.node.as_str().as_bytes(),
+    )?;
     bytes.extend_from_slice(batch.key.as_bytes());
     put_short(&mut bytes, "signature", batch.signature.as_der())?;
     put_count(&mut bytes, batch.proposals.len())?;
@@ -87,7 +95,11 @@ pub(crate) fn encode_batch(batch: &Batch) -> Result<Bytes, Error> {
         bytes[start..start + 4].copy_from_slice(&len.to_be_bytes());
     }
     if bytes.len() > BATCH_BYTES_MAX || batch.proposals.len() > BATCH_COMMANDS_MAX {
-        return Err(Error::TooLarge { what: "batch", bytes: bytes.len(), limit: BATCH_BYTES_MAX });
+        return Err(Error::TooLarge {
+            what: "batch",
+            bytes: bytes.len(),
+            limit: BATCH_BYTES_MAX,
+        });
     }
     Ok(Bytes::from(bytes))
 }
@@ -99,9 +111,16 @@ pub(crate) fn encode_batch(batch: &Batch) -> Result<Bytes, Error> {
 pub(crate) fn decode_batch(bytes: &Bytes) -> Result<Batch, Error> {
     const WHAT: &str = "batch";
     if bytes.len() > BATCH_BYTES_MAX {
-        return Err(Error::TooLarge { what: WHAT, bytes: bytes.len(), limit: BATCH_BYTES_MAX });
+        return Err(Error::TooLarge {
+            what: WHAT,
+            bytes: bytes.len(),
+            limit: BATCH_BYTES_MAX,
+        });
     }
-    let mut rest = Reader { what: WHAT, bytes: bytes.clone() };
+    let mut rest = Reader {
+        what: WHAT,
+        bytes: bytes.clone(),
+    };
     rest.version()?;
     let node = rest.short()?;
     let node = std::str::from_utf8(&node).map_err(|source| Error::malformed(WHAT, source))?;
@@ -119,7 +138,12 @@ pub(crate) fn decode_batch(bytes: &Bytes) -> Result<Batch, Error> {
         );
     }
     rest.end()?;
-    Ok(Batch { node, proposals, key, signature })
+    Ok(Batch {
+        node,
+        proposals,
+        key,
+        signature,
+    })
 }
 
 /// The bytes of a log entry, on disk and on the line.
@@ -206,7 +230,11 @@ fn put_short(bytes: &mut Vec<u8>, what: &'static str, part: &[u8]) -> Result<(),
 }
 
 fn too_long(what: &'static str, bytes: usize) -> Error {
-    Error::TooLarge { what, bytes, limit: usize::from(u16::MAX) }
+    Error::TooLarge {
+        what,
+        bytes,
+        limit: usize::from(u16::MAX),
+    }
 }
 
 /// Takes parts off the front and never looks behind the end.
@@ -218,7 +246,10 @@ struct Reader {
 impl Reader {
     fn need(&self, len: usize) -> Result<(), Error> {
         if self.bytes.len() < len {
-            return Err(Error::malformed(self.what, format!("it ends {len} bytes too early")));
+            return Err(Error::malformed(
+                self.what,
+                format!("it ends {len} bytes too early"),
+            ));
         }
         Ok(())
     }
@@ -226,7 +257,10 @@ impl Reader {
     fn version(&mut self) -> Result<(), Error> {
         match self.byte()? {
             VERSION => Ok(()),
-            other => Err(Error::malformed(self.what, format!("version {other} is not known"))),
+            other => Err(Error::malformed(
+                self.what,
+                format!("version {other} is not known"),
+            )),
         }
     }
 
@@ -245,13 +279,19 @@ impl Reader {
     fn log_id(&mut self) -> Result<LogId, Error> {
         self.need(24)?;
         let (term, node) = (self.bytes.get_u64(), self.bytes.get_u64());
-        Ok(LogId::new(CommittedLeaderId::new(term, node), self.bytes.get_u64()))
+        Ok(LogId::new(
+            CommittedLeaderId::new(term, node),
+            self.bytes.get_u64(),
+        ))
     }
 
     fn count(&mut self, max: usize) -> Result<usize, Error> {
         let count = self.number()?;
         if count > max {
-            return Err(Error::malformed(self.what, format!("{count} parts, the limit is {max}")));
+            return Err(Error::malformed(
+                self.what,
+                format!("{count} parts, the limit is {max}"),
+            ));
         }
         Ok(count)
     }
@@ -278,6 +318,9 @@ impl Reader {
         if self.bytes.is_empty() {
             return Ok(());
         }
-        Err(Error::malformed(self.what, format!("{} bytes follow it", self.bytes.len())))
+        Err(Error::malformed(
+            self.what,
+            format!("{} bytes follow it", self.bytes.len()),
+        ))
     }
 }

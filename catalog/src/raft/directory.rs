@@ -50,7 +50,9 @@ impl Caller {
     /// Whether it may speak as that member.
     pub(crate) fn is_member(&self, raft_number: u64) -> bool {
         match self {
-            Self::Node { raft_number: its, .. } => *its == raft_number && raft_number != 0,
+            Self::Node {
+                raft_number: its, ..
+            } => *its == raft_number && raft_number != 0,
             Self::Unnamed => true,
         }
     }
@@ -58,7 +60,12 @@ impl Caller {
 
 impl Directory {
     pub(crate) fn new(published: Arc<Published>, bootstrap: Bootstrap) -> Self {
-        Self { published, bootstrap, vouched: Mutex::default(), unknown: Notify::new() }
+        Self {
+            published,
+            bootstrap,
+            vouched: Mutex::default(),
+            unknown: Notify::new(),
+        }
     }
 
     /// Who holds this transport key; none for a stranger.
@@ -79,7 +86,10 @@ impl Directory {
         }
         let vouched = self.vouched.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(raft_number) = vouched.get(key) {
-            return Some(Caller::Node { raft_number: *raft_number, id: None });
+            return Some(Caller::Node {
+                raft_number: *raft_number,
+                id: None,
+            });
         }
         drop(vouched);
         self.unknown.notify_one();
@@ -104,7 +114,13 @@ impl Directory {
         view.nodes()
             .filter(|node| node.raft_number != 0)
             .take(MEMBERS_LISTED_MAX)
-            .map(|node| (node.raft_number, node.transport_key, node.raft_address.clone()))
+            .map(|node| {
+                (
+                    node.raft_number,
+                    node.transport_key,
+                    node.raft_address.clone(),
+                )
+            })
             .collect()
     }
 }

@@ -55,7 +55,11 @@ impl Position {
 impl Flusher {
     pub(crate) fn new() -> Self {
         let (done, _) = watch::channel(0);
-        Self { pending: Mutex::default(), wake: Notify::new(), done }
+        Self {
+            pending: Mutex::default(),
+            wake: Notify::new(),
+            done,
+        }
     }
 
     /// Takes applied records in; waits while too many do, unless the store has failed.
@@ -64,7 +68,11 @@ impl Flusher {
         loop {
             let waiting = {
                 let pending = self.pending();
-                if pending.failed.is_some() { 0 } else { pending.records.len() }
+                if pending.failed.is_some() {
+                    0
+                } else {
+                    pending.records.len()
+                }
             };
             if waiting < PENDING_RECORDS_MAX {
                 break;
@@ -100,8 +108,14 @@ impl Flusher {
     fn write(&self, store: &StateStore, log: &LogStore) {
         let (position, records, whole) = {
             let mut pending = self.pending();
-            let Some(position) = pending.position.take() else { return };
-            (position, std::mem::take(&mut pending.records), std::mem::take(&mut pending.whole))
+            let Some(position) = pending.position.take() else {
+                return;
+            };
+            (
+                position,
+                std::mem::take(&mut pending.records),
+                std::mem::take(&mut pending.whole),
+            )
         };
         let written = if whole {
             // The position is the newest, so the whole state has the single records in it.

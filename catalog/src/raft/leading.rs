@@ -12,9 +12,7 @@ use schemas::command::Outcome;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::raft::codec::{
-    BATCH_BYTES_MAX, ENTRY_BATCHES_MAX, ENTRY_BYTES_AIM, decode_batch,
-};
+use crate::raft::codec::{BATCH_BYTES_MAX, ENTRY_BATCHES_MAX, ENTRY_BYTES_AIM, decode_batch};
 use crate::raft::peers::CallFailure;
 use crate::raft::published::Published;
 use crate::raft::types::{CarriedBatch, Payload, Raft};
@@ -75,12 +73,21 @@ impl Leading {
         if let Some(outcomes) = verified.all_rejected() {
             return Ok((self.published.view().index(), outcomes));
         }
-        let batch = CarriedBatch { bytes, verified: Some(Arc::new(verified)) };
+        let batch = CarriedBatch {
+            bytes,
+            verified: Some(Arc::new(verified)),
+        };
         let (reply, answer) = oneshot::channel();
         self.queue
-            .try_send(Waiting { batch, reply, _room: room })
+            .try_send(Waiting {
+                batch,
+                reply,
+                _room: room,
+            })
             .map_err(|_| CallFailure::Busy)?;
-        answer.await.unwrap_or_else(|_| Err(CallFailure::Unknown("the node stopped".to_owned())))
+        answer
+            .await
+            .unwrap_or_else(|_| Err(CallFailure::Unknown("the node stopped".to_owned())))
     }
 
     async fn verify(
@@ -101,7 +108,11 @@ impl Leading {
                     batch.node
                 )));
             }
-            Ok(VerifiedBatch::check(moment.view.state(), moment.keys_epoch, &batch))
+            Ok(VerifiedBatch::check(
+                moment.view.state(),
+                moment.keys_epoch,
+                &batch,
+            ))
         });
         checked.await.map_err(|_| stopped())?
     }
@@ -125,7 +136,9 @@ async fn make_entries(
                 _ = stop.wait_for(|stop| *stop) => return,
             },
         };
-        let Ok(permit) = Arc::clone(&under_way).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&under_way).acquire_owned().await else {
+            return;
+        };
         let mut bytes = first.batch.bytes.len();
         let mut entry = vec![first];
         while entry.len() < ENTRY_BATCHES_MAX
@@ -160,9 +173,7 @@ async fn commit(raft: Raft, entry: Vec<Waiting>, _permit: OwnedSemaphorePermit) 
     }
 }
 
-fn failure(
-    error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>,
-) -> CallFailure {
+fn failure(error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>) -> CallFailure {
     match error {
         // openraft says this both for what it never took and for what it had appended when it
         // lost the lead; so it may have been done.

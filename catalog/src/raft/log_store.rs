@@ -54,7 +54,11 @@ impl Recent {
     }
 
     fn remove(&mut self, first: u64, last: u64) {
-        let inside: Vec<u64> = self.entries.range(first..=last).map(|(index, _)| *index).collect();
+        let inside: Vec<u64> = self
+            .entries
+            .range(first..=last)
+            .map(|(index, _)| *index)
+            .collect();
         for index in inside {
             if let Some((_, freed)) = self.entries.remove(&index) {
                 self.bytes -= freed;
@@ -81,9 +85,18 @@ impl LogStore {
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let failed = |source: fjall::Error| Error::store("open the Raft log", source);
         let db = Database::builder(dir).open().map_err(failed)?;
-        let entries = db.keyspace("entries", KeyspaceCreateOptions::default).map_err(failed)?;
-        let notes = db.keyspace("notes", KeyspaceCreateOptions::default).map_err(failed)?;
-        Ok(Self { db, entries, notes, recent: Arc::default() })
+        let entries = db
+            .keyspace("entries", KeyspaceCreateOptions::default)
+            .map_err(failed)?;
+        let notes = db
+            .keyspace("notes", KeyspaceCreateOptions::default)
+            .map_err(failed)?;
+        Ok(Self {
+            db,
+            entries,
+            notes,
+            recent: Arc::default(),
+        })
     }
 
     /// Whether there is neither an entry nor a vote: the member has promised nothing yet.
@@ -156,8 +169,10 @@ impl LogStore {
     }
 
     fn note<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
-        let found =
-            self.notes.get(name).map_err(|source| Error::store("read the Raft log", source))?;
+        let found = self
+            .notes
+            .get(name)
+            .map_err(|source| Error::store("read the Raft log", source))?;
         found
             .map(|bytes| {
                 serde_json::from_slice(&bytes)
@@ -169,7 +184,9 @@ impl LogStore {
     fn set_note<T: Serialize>(&self, name: &'static str, value: &T) -> Result<(), Error> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
         batch.insert(&self.notes, name, encode_note(value)?);
-        batch.commit().map_err(|source| Error::store("write the Raft log", source))
+        batch
+            .commit()
+            .map_err(|source| Error::store("write the Raft log", source))
     }
 
     fn insert(&self, entries: Vec<(u64, Bytes)>) -> Result<(), Error> {
@@ -177,7 +194,9 @@ impl LogStore {
         for (index, bytes) in entries {
             batch.insert(&self.entries, index.to_be_bytes(), &bytes[..]);
         }
-        batch.commit().map_err(|source| Error::store("append to the Raft log", source))
+        batch
+            .commit()
+            .map_err(|source| Error::store("append to the Raft log", source))
     }
 
     /// Removes the entries from `first` to `last`, and writes a note in the same batch.
@@ -204,7 +223,11 @@ impl LogStore {
         let mut bytes = 0_usize;
         // The end of the range is what is asked for most often, and it is in memory whole.
         let recent = self.recent();
-        if recent.entries.first_key_value().is_some_and(|(oldest, _)| *oldest <= first) {
+        if recent
+            .entries
+            .first_key_value()
+            .is_some_and(|(oldest, _)| *oldest <= first)
+        {
             for (_, (entry, len)) in recent.entries.range(first..=last) {
                 bytes = bytes.saturating_add(*len);
                 if !read.is_empty() && bytes > bytes_max {
@@ -216,8 +239,9 @@ impl LogStore {
         }
         drop(recent);
         for found in self.entries.range(first.to_be_bytes()..=last.to_be_bytes()) {
-            let value =
-                found.value().map_err(|source| Error::store("read the Raft log", source))?;
+            let value = found
+                .value()
+                .map_err(|source| Error::store("read the Raft log", source))?;
             bytes = bytes.saturating_add(value.len());
             if !read.is_empty() && bytes > bytes_max {
                 break;
@@ -232,8 +256,12 @@ impl LogStore {
     }
 
     fn last_id(&self) -> Result<Option<LogId>, Error> {
-        let Some(last) = self.entries.last_key_value() else { return Ok(None) };
-        let value = last.value().map_err(|source| Error::store("read the Raft log", source))?;
+        let Some(last) = self.entries.last_key_value() else {
+            return Ok(None);
+        };
+        let value = last
+            .value()
+            .map_err(|source| Error::store("read the Raft log", source))?;
         Ok(Some(decode_entry(Bytes::copy_from_slice(&value))?.log_id))
     }
 
@@ -254,8 +282,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
         &mut self,
         range: RB,
     ) -> Result<Vec<Entry>, StorageError> {
-        let Some((first, last)) = inclusive(&range) else { return Ok(Vec::new()) };
-        self.read(first, last, usize::MAX).map_err(|error| failed(ErrorVerb::Read, &error))
+        let Some((first, last)) = inclusive(&range) else {
+            return Ok(Vec::new());
+        };
+        self.read(first, last, usize::MAX)
+            .map_err(|error| failed(ErrorVerb::Read, &error))
     }
 
     async fn limited_get_log_entries(
@@ -263,8 +294,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
         start: u64,
         end: u64,
     ) -> Result<Vec<Entry>, StorageError> {
-        let Some((first, last)) = inclusive(&(start..end)) else { return Ok(Vec::new()) };
-        self.read(first, last, APPEND_BYTES_AIM).map_err(|error| failed(ErrorVerb::Read, &error))
+        let Some((first, last)) = inclusive(&(start..end)) else {
+            return Ok(Vec::new());
+        };
+        self.read(first, last, APPEND_BYTES_AIM)
+            .map_err(|error| failed(ErrorVerb::Read, &error))
     }
 }
 
@@ -275,7 +309,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let read = || {
             let last_purged_log_id = self.purged()?;
             let last_log_id = self.last_id()?.or(last_purged_log_id);
-            Ok(LogState { last_purged_log_id, last_log_id })
+            Ok(LogState {
+                last_purged_log_id,
+                last_log_id,
+            })
         };
         read().map_err(|error: Error| failed(ErrorVerb::Read, &error))
     }
@@ -292,7 +329,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
-        self.note(VOTE).map_err(|error| broken(ErrorSubject::Vote, ErrorVerb::Read, &error))
+        self.note(VOTE)
+            .map_err(|error| broken(ErrorSubject::Vote, ErrorVerb::Read, &error))
     }
 
     /// Not synced: a lost note only means that fewer entries are applied before the leader speaks.
@@ -358,11 +396,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
         self.recent().remove(0, upto.index);
-        self.blocking(move |store| {
-            store.remove(0, upto.index, Some((PURGED, encode_note(&upto)?)))
-        })
-        .await
-        .map_err(|error| failed(ErrorVerb::Delete, &error))
+        self.blocking(move |store| store.remove(0, upto.index, Some((PURGED, encode_note(&upto)?))))
+            .await
+            .map_err(|error| failed(ErrorVerb::Delete, &error))
     }
 }
 

@@ -66,7 +66,9 @@ impl Member {
         let waited = tokio::time::timeout(time, changed.wait_for(|applied| *applied >= index));
         match waited.await {
             Ok(Ok(_)) => Ok(self.published.view()),
-            Ok(Err(_)) => Err(Error::Stopped { why: "it is shutting down".to_owned() }),
+            Ok(Err(_)) => Err(Error::Stopped {
+                why: "it is shutting down".to_owned(),
+            }),
             Err(_) => Err(Error::TimedOut {
                 waited_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
             }),
@@ -95,7 +97,9 @@ impl Member {
         loop {
             let left = self.answer.saturating_sub(began.elapsed());
             if left.is_zero() {
-                return Err(Error::NoLeader { waited_ms: elapsed_ms(began) });
+                return Err(Error::NoLeader {
+                    waited_ms: elapsed_ms(began),
+                });
             }
             let asked = steady();
             let index = match leader(&self.raft) {
@@ -134,14 +138,18 @@ impl Member {
         loop {
             let left = ADD_VOTER_TIME_MAX.saturating_sub(began.elapsed());
             if left.is_zero() {
-                return Err(Error::TimedOut { waited_ms: elapsed_ms(began) });
+                return Err(Error::TimedOut {
+                    waited_ms: elapsed_ms(began),
+                });
             }
             let tried = match leader(&self.raft) {
                 None => Err(CallFailure::NotLeader),
                 Some((leader, _)) if leader == self.me => {
                     let here = self.add_voter_here(raft_number, address);
                     return tokio::time::timeout(left, here).await.unwrap_or_else(|_| {
-                        Err(Error::TimedOut { waited_ms: elapsed_ms(began) })
+                        Err(Error::TimedOut {
+                            waited_ms: elapsed_ms(began),
+                        })
                     });
                 }
                 Some((leader, of_leader)) => {
@@ -173,17 +181,33 @@ impl Member {
             return Ok(());
         }
         let (is_voter, known_address) = self.standing(raft_number);
-        let fresh = self.peers.admit(raft_number, address, Admission::Ask).await?;
-        if fresh || known_address.as_deref().is_some_and(|known| known != address) {
-            self.expel(raft_number, is_voter, known_address.is_some()).await?;
+        let fresh = self
+            .peers
+            .admit(raft_number, address, Admission::Ask)
+            .await?;
+        if fresh
+            || known_address
+                .as_deref()
+                .is_some_and(|known| known != address)
+        {
+            self.expel(raft_number, is_voter, known_address.is_some())
+                .await?;
         } else if is_voter {
             return Ok(());
         }
-        self.peers.admit(raft_number, address, Admission::Grant).await?;
+        self.peers
+            .admit(raft_number, address, Admission::Grant)
+            .await?;
         let node = BasicNode::new(address);
-        self.raft.add_learner(raft_number, node, true).await.map_err(not_changed)?;
+        self.raft
+            .add_learner(raft_number, node, true)
+            .await
+            .map_err(not_changed)?;
         let voters = ChangeMembers::AddVoterIds(BTreeSet::from([raft_number]));
-        self.raft.change_membership(voters, true).await.map_err(not_changed)?;
+        self.raft
+            .change_membership(voters, true)
+            .await
+            .map_err(not_changed)?;
         Ok(())
     }
 
@@ -193,7 +217,9 @@ impl Member {
         let membership = metrics.membership_config.membership();
         (
             membership.voter_ids().any(|voter| voter == raft_number),
-            membership.get_node(&raft_number).map(|node| node.addr.clone()),
+            membership
+                .get_node(&raft_number)
+                .map(|node| node.addr.clone()),
         )
     }
 
@@ -202,10 +228,16 @@ impl Member {
         let one = BTreeSet::from([raft_number]);
         if is_voter {
             let change = ChangeMembers::RemoveVoters(one);
-            self.raft.change_membership(change, false).await.map_err(not_changed)?;
+            self.raft
+                .change_membership(change, false)
+                .await
+                .map_err(not_changed)?;
         } else if is_known {
             let change = ChangeMembers::RemoveNodes(one);
-            self.raft.change_membership(change, false).await.map_err(not_changed)?;
+            self.raft
+                .change_membership(change, false)
+                .await
+                .map_err(not_changed)?;
         }
         Ok(())
     }
@@ -221,7 +253,11 @@ impl Member {
             command: Command::Tick { now },
         });
         let ticked = match self.sender.sign(vec![proposal]).await {
-            Ok(batch) => self.leading.propose(batch, None).await.map_err(|why| why.to_string()),
+            Ok(batch) => self
+                .leading
+                .propose(batch, None)
+                .await
+                .map_err(|why| why.to_string()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(why) = ticked {
@@ -231,7 +267,9 @@ impl Member {
 }
 
 fn not_changed(error: impl std::fmt::Display) -> Error {
-    Error::Membership { why: error.to_string() }
+    Error::Membership {
+        why: error.to_string(),
+    }
 }
 
 const PAUSE: Duration = Duration::from_millis(50);

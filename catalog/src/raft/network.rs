@@ -44,7 +44,12 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Line;
 
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Line {
-        Line { peers: Arc::clone(&self.peers), target, address: node.addr.clone(), going: None }
+        Line {
+            peers: Arc::clone(&self.peers),
+            target,
+            address: node.addr.clone(),
+            going: None,
+        }
     }
 }
 
@@ -88,8 +93,8 @@ impl Line {
                 .map_err(|_| Status::deadline_exceeded("no answer in time"))??
                 .into_inner();
             peers.compare(target, asked, reply.answered_at_ms);
-            let answer = wire::appended_from(reply)
-                .map_err(|error| Status::data_loss(error.to_string()))?;
+            let answer =
+                wire::appended_from(reply).map_err(|error| Status::data_loss(error.to_string()))?;
             if matches!(
                 answer,
                 AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_)
@@ -117,8 +122,12 @@ impl RaftNetwork<TypeConfig> for Line {
         });
         if !matches {
             let answer = self.send(&rpc).map_err(|error| broken(&error))?;
-            self.going =
-                Some(Going { vote: rpc.vote, previous: rpc.prev_log_id, last, answer });
+            self.going = Some(Going {
+                vote: rpc.vote,
+                previous: rpc.prev_log_id,
+                last,
+                answer,
+            });
         }
         let Some(going) = &mut self.going else {
             return Err(broken(&Error::malformed("append", "it has no entries")));
@@ -164,8 +173,9 @@ impl RaftNetwork<TypeConfig> for Line {
     ) -> Result<VoteResponse<u64>, CallError> {
         let mut client = self.peers.client(self.target, &self.address);
         let call = client.request_vote(Request::new(wire::ballot_to(&rpc)));
-        let reply =
-            timely(option.hard_ttl(), call).await.map_err(|status| unreachable_by(&status))?;
+        let reply = timely(option.hard_ttl(), call)
+            .await
+            .map_err(|status| unreachable_by(&status))?;
         wire::voted_from(reply).map_err(|error| broken(&error))
     }
 
@@ -193,6 +203,10 @@ async fn timely<T>(
         .map(Response::into_inner)
 }
 
+#[expect(
+    clippy::result_large_err,
+    reason = "the size is that of openraft's own error"
+)]
 fn joined(
     answer: Result<Result<AppendEntriesResponse<u64>, Status>, tokio::task::JoinError>,
 ) -> Result<AppendEntriesResponse<u64>, CallError> {

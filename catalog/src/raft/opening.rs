@@ -39,7 +39,11 @@ pub(crate) fn open(dir: &Path, raft_number: u64, now: Timestamp) -> Result<Opene
     match log.member()? {
         Some(found) if found != raft_number => {
             let path = dir.to_path_buf();
-            return Err(Error::AnotherMember { path, found, configured: raft_number });
+            return Err(Error::AnotherMember {
+                path,
+                found,
+                configured: raft_number,
+            });
         }
         Some(_) => {}
         None => log.set_member(raft_number)?,
@@ -62,7 +66,13 @@ pub(crate) fn open(dir: &Path, raft_number: u64, now: Timestamp) -> Result<Opene
             why: "the log begins behind the newest state that can be read".to_owned(),
         });
     }
-    Ok(Opened { log, store, snapshots, position, damage })
+    Ok(Opened {
+        log,
+        store,
+        snapshots,
+        position,
+        damage,
+    })
 }
 
 /// Opens the state store; one that is not exactly what was written is set aside.
@@ -75,7 +85,10 @@ fn open_state(
         let position = restore(dir, applied, records)?;
         // A cut file opens without a word, as the store was some time ago.
         if position.last < log.stored()? {
-            return Err(Error::malformed("state store", "its newest records are gone"));
+            return Err(Error::malformed(
+                "state store",
+                "its newest records are gone",
+            ));
         }
         Ok((store, position))
     });
@@ -98,7 +111,9 @@ fn open_state(
 /// Builds the state and compares its digest with the stored one: vanished records have no
 /// checksum that could fail.
 fn restore(dir: &Path, applied: Option<Applied>, records: Loaded) -> Result<Position, Error> {
-    let Some(applied) = applied else { return Ok(empty()) };
+    let Some(applied) = applied else {
+        return Ok(empty());
+    };
     if applied.header.format > SNAPSHOT_FORMAT {
         return Err(Error::NewerFormat {
             path: dir.to_path_buf(),
@@ -114,11 +129,19 @@ fn restore(dir: &Path, applied: Option<Applied>, records: Loaded) -> Result<Posi
     }
     let state = State::from_records(&applied.header, keyed)
         .map_err(|source| Error::malformed("state store", source))?;
-    Ok(Position { state, last: applied.last, membership: applied.membership })
+    Ok(Position {
+        state,
+        last: applied.last,
+        membership: applied.membership,
+    })
 }
 
 fn empty() -> Position {
-    Position { state: State::new(), last: None, membership: StoredMembership::default() }
+    Position {
+        state: State::new(),
+        last: None,
+        membership: StoredMembership::default(),
+    }
 }
 
 /// One file says in which form everything in the directory is, so that an old program does not

@@ -65,7 +65,14 @@ impl Peers {
         directory: Arc<Directory>,
         tls: Arc<rustls::ClientConfig>,
     ) -> Self {
-        Self { me, clock, published, directory, tls, open: Mutex::default() }
+        Self {
+            me,
+            clock,
+            published,
+            directory,
+            tls,
+            open: Mutex::default(),
+        }
     }
 
     /// The connection to a member at an address; it is made with the first call.
@@ -88,10 +95,16 @@ impl Peers {
         let (tls, directory) = (Arc::clone(&self.tls), Arc::clone(&self.directory));
         let address = address.to_owned();
         let connector = tower::service_fn(move |_: Uri| {
-            let (tls, directory, address) = (Arc::clone(&tls), Arc::clone(&directory), address.clone());
+            let (tls, directory, address) =
+                (Arc::clone(&tls), Arc::clone(&directory), address.clone());
             async move {
-                let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-                let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+                let host = address
+                    .rsplit_once(':')
+                    .map_or(address.as_str(), |(host, _)| host);
+                let host = host
+                    .trim_start_matches('[')
+                    .trim_end_matches(']')
+                    .to_owned();
                 let stream = crypto::tls::connect(address, &host, tls).await?;
                 let caller = stream.peer_spki().and_then(|key| directory.judge(&key));
                 if !caller.is_some_and(|caller| caller.is_member(raft_number)) {
@@ -124,8 +137,11 @@ impl Peers {
         time: Duration,
     ) -> Result<(u64, Vec<Outcome>), CallFailure> {
         let mut client = self.client(leader, address);
-        let answer =
-            answered(time, client.propose(Request::new(proto::ProposeRequest { batch }))).await?;
+        let answer = answered(
+            time,
+            client.propose(Request::new(proto::ProposeRequest { batch })),
+        )
+        .await?;
         let outcomes = serde_json::from_slice(&answer.outcomes)
             .map_err(|source| CallFailure::Unknown(source.to_string()))?;
         Ok((answer.index, outcomes))
@@ -152,7 +168,10 @@ impl Peers {
         time: Duration,
     ) -> Result<(), CallFailure> {
         let mut client = self.client(leader, address);
-        let message = proto::AddVoterRequest { raft_number, address: of.to_owned() };
+        let message = proto::AddVoterRequest {
+            raft_number,
+            address: of.to_owned(),
+        };
         answered(time, client.add_voter(Request::new(message))).await?;
         Ok(())
     }
@@ -166,7 +185,10 @@ impl Peers {
     ) -> Result<bool, Error> {
         let mut client = self.client(raft_number, address);
         let ask_only = admission == Admission::Ask;
-        let call = client.admit(Request::new(proto::AdmitRequest { raft_number, ask_only }));
+        let call = client.admit(Request::new(proto::AdmitRequest {
+            raft_number,
+            ask_only,
+        }));
         match answered(ADMIT_TIME_MAX, call).await {
             Ok(reply) => Ok(reply.fresh),
             Err(failure) => Err(Error::Peer {
@@ -185,7 +207,9 @@ impl Peers {
             }
             let mut client = self.client(raft_number, &address);
             let call = client.directory(Request::new(proto::DirectoryRequest {}));
-            let Ok(reply) = answered(CONNECT_TIME_MAX, call).await else { continue };
+            let Ok(reply) = answered(CONNECT_TIME_MAX, call).await else {
+                continue;
+            };
             let entries = reply.entries.into_iter().take(MEMBERS_LISTED_MAX);
             self.directory.vouch(entries.filter_map(|entry| {
                 let key = <[u8; Digest::BYTES]>::try_from(entry.transport_key.as_ref()).ok()?;
@@ -199,7 +223,8 @@ impl Peers {
     pub(crate) fn compare(&self, raft_number: u64, asked: Timestamp, theirs_ms: i64) {
         let now = self.clock.now();
         let middle = asked.plus_millis(now.millis_since(asked) / 2);
-        self.published.compare_clocks(raft_number, Timestamp::from_millis(theirs_ms), middle);
+        self.published
+            .compare_clocks(raft_number, Timestamp::from_millis(theirs_ms), middle);
     }
 }
 

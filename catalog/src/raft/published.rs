@@ -51,8 +51,15 @@ impl Published {
     pub(crate) fn new(state: State) -> Self {
         let (applied, _) = watch::channel(state.applied());
         let view = Arc::new(View::new(state));
-        let newest = ArcSwap::from_pointee(Moment { view, keys_epoch: 0 });
-        Self { newest, applied, currency: Mutex::default() }
+        let newest = ArcSwap::from_pointee(Moment {
+            view,
+            keys_epoch: 0,
+        });
+        Self {
+            newest,
+            applied,
+            currency: Mutex::default(),
+        }
     }
 
     /// Shows a newer state to readers.
@@ -106,7 +113,11 @@ impl Published {
         let mut instants: Vec<Instant> = voters
             .iter()
             .filter_map(|voter| {
-                if *voter == me { Some(now) } else { currency.answered.get(voter).copied() }
+                if *voter == me {
+                    Some(now)
+                } else {
+                    currency.answered.get(voter).copied()
+                }
             })
             .collect();
         instants.sort_unstable_by(|a, b| b.cmp(a));
@@ -126,7 +137,10 @@ impl Published {
 
     /// Compares clocks: `theirs` was read by that member and `ours` here at about the same time.
     pub(crate) fn compare_clocks(&self, raft_number: u64, theirs: Timestamp, ours: Timestamp) {
-        let skew = Skew { millis: ours.millis_since(theirs), measured: steady() };
+        let skew = Skew {
+            millis: ours.millis_since(theirs),
+            measured: steady(),
+        };
         self.currency().skews.insert(raft_number, skew);
     }
 

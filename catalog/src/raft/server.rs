@@ -40,7 +40,9 @@ pub(crate) fn serve(
 ) -> JoinHandle<()> {
     let mut incoming = crypto::tls::incoming::accept(listener, tls);
     let streams = futures::stream::poll_fn(move |cx| {
-        incoming.poll_next(cx).map(|next| next.map(|stream| Ok::<_, std::io::Error>(Line(stream))))
+        incoming
+            .poll_next(cx)
+            .map(|next| next.map(|stream| Ok::<_, std::io::Error>(Line(stream))))
     });
     let service = RaftServer::new(Service { member })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
@@ -102,10 +104,7 @@ impl AsyncWrite for Line {
         Pin::new(&mut self.0).poll_flush(cx)
     }
 
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 
@@ -129,7 +128,10 @@ struct Service {
 impl Service {
     /// Who calls, or a refusal.
     fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        let key = request.extensions().get::<TransportKey>().and_then(|key| key.0);
+        let key = request
+            .extensions()
+            .get::<TransportKey>()
+            .and_then(|key| key.0);
         let key = key.ok_or_else(|| Status::unauthenticated("no certificate was shown"))?;
         self.member.directory.judge(&key).ok_or_else(|| {
             Status::permission_denied(format!(
@@ -178,14 +180,23 @@ impl Raft for Service {
         let (asked, now) = (message.sent_at_ms, member.peers.clock.now());
         let rpc = wire::append_from(message).map_err(|error| invalid(&error))?;
         let (led, committed) = (rpc.vote.is_committed(), rpc.leader_commit);
-        let answer = member.raft.append_entries(rpc).await.map_err(|error| stopped(&error))?;
+        let answer = member
+            .raft
+            .append_entries(rpc)
+            .await
+            .map_err(|error| stopped(&error))?;
         use openraft::raft::AppendEntriesResponse::{PartialSuccess, Success};
         if led && matches!(answer, Success | PartialSuccess(_)) {
             let theirs = schemas::Timestamp::from_millis(asked);
             member.published.compare_clocks(leader, theirs, now);
-            member.published.heard_leader(committed.map_or(0, |id| id.index), heard);
+            member
+                .published
+                .heard_leader(committed.map_or(0, |id| id.index), heard);
         }
-        Ok(Response::new(wire::appended_to(&answer, member.peers.clock.now())))
+        Ok(Response::new(wire::appended_to(
+            &answer,
+            member.peers.clock.now(),
+        )))
     }
 
     async fn request_vote(
@@ -195,7 +206,12 @@ impl Raft for Service {
         let candidate = request.get_ref().vote.map_or(0, |vote| vote.node);
         self.peer(&request, candidate)?;
         let rpc = wire::ballot_from(request.into_inner()).map_err(|error| invalid(&error))?;
-        let answer = self.member.raft.vote(rpc).await.map_err(|error| stopped(&error))?;
+        let answer = self
+            .member
+            .raft
+            .vote(rpc)
+            .await
+            .map_err(|error| stopped(&error))?;
         Ok(Response::new(wire::voted_to(&answer)))
     }
 
@@ -227,9 +243,12 @@ impl Raft for Service {
         let batch = request.into_inner().batch;
         let proposed = self.member.leading.propose(batch, from.as_ref()).await;
         let (index, outcomes) = proposed.map_err(refused)?;
-        let outcomes = serde_json::to_vec(&outcomes)
-            .map_err(|source| Status::internal(source.to_string()))?;
-        Ok(Response::new(proto::ProposeReply { index, outcomes: Bytes::from(outcomes) }))
+        let outcomes =
+            serde_json::to_vec(&outcomes).map_err(|source| Status::internal(source.to_string()))?;
+        Ok(Response::new(proto::ProposeReply {
+            index,
+            outcomes: Bytes::from(outcomes),
+        }))
     }
 
     async fn read_index(
@@ -253,7 +272,11 @@ impl Raft for Service {
                 self.member.me, message.raft_number
             )));
         }
-        let admission = if message.ask_only { Admission::Ask } else { Admission::Grant };
+        let admission = if message.ask_only {
+            Admission::Ask
+        } else {
+            Admission::Grant
+        };
         let member = Arc::clone(&self.member);
         let admitted = tokio::task::spawn_blocking(move || member.admit(admission)).await;
         let fresh = admitted
@@ -272,7 +295,9 @@ impl Raft for Service {
         }
         let message = request.into_inner();
         if message.address.len() > ADDRESS_BYTES_MAX {
-            return Err(Status::invalid_argument("the address has more than 256 bytes"));
+            return Err(Status::invalid_argument(
+                "the address has more than 256 bytes",
+            ));
         }
         self.member
             .add_voter_here(message.raft_number, &message.address)
@@ -286,12 +311,23 @@ impl Raft for Service {
         request: Request<proto::DirectoryRequest>,
     ) -> Result<Response<proto::DirectoryReply>, Status> {
         self.any_member(&request)?;
-        let entries = self.member.directory.members().into_iter().map(|(raft_number, key, _)| {
-            let transport_key = Bytes::copy_from_slice(key.as_bytes());
-            proto::directory_reply::Entry { raft_number, transport_key }
-        });
+        let entries = self
+            .member
+            .directory
+            .members()
+            .into_iter()
+            .map(|(raft_number, key, _)| {
+                let transport_key = Bytes::copy_from_slice(key.as_bytes());
+                proto::directory_reply::Entry {
+                    raft_number,
+                    transport_key,
+                }
+            });
         let index = self.member.published.view().index();
-        Ok(Response::new(proto::DirectoryReply { entries: entries.collect(), index }))
+        Ok(Response::new(proto::DirectoryReply {
+            entries: entries.collect(),
+            index,
+        }))
     }
 }
 
@@ -312,11 +348,12 @@ fn stopped(error: &impl std::fmt::Display) -> Status {
     Status::unavailable(error.to_string())
 }
 
-/// Calls of one member that are worked on at once: replication, batches, reads.
-const CALLS_PER_LINE_MAX: usize = 256;
+/// Calls of one member that are worked on at once: replication, batches, reads. With the limit of
+/// one message it bounds what a member can make this node hold.
+const CALLS_PER_LINE_MAX: usize = 128;
 
 /// More streams than this are refused by HTTP/2 itself.
-const CALLS_PER_LINE_STREAMS_MAX: u32 = 512;
+const CALLS_PER_LINE_STREAMS_MAX: u32 = 256;
 
 /// Enough for one whole message on a long line.
 const WINDOW_BYTES: u32 = 8 << 20;

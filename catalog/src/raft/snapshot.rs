@@ -32,7 +32,9 @@ impl Snapshots {
     /// [`Error::File`].
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(|source| Error::file("make", dir, source))?;
-        let snapshots = Self { dir: dir.to_path_buf() };
+        let snapshots = Self {
+            dir: dir.to_path_buf(),
+        };
         snapshots.remove(UNFINISHED)?;
         snapshots.remove(ARRIVING)?;
         for path in snapshots.files(FINISHED)? {
@@ -51,7 +53,9 @@ impl Snapshots {
     /// # Errors
     /// [`Error::File`], [`Error::Malformed`].
     pub(crate) fn newest(&self) -> Result<Option<(SnapshotMeta, File)>, Error> {
-        let Some(path) = self.files(FINISHED)?.pop() else { return Ok(None) };
+        let Some(path) = self.files(FINISHED)?.pop() else {
+            return Ok(None);
+        };
         let failed = |source| Error::file("read", &path, source);
         let mut file = File::open(&path).map_err(failed)?;
         let meta = read_position(&mut BufReader::new(&file))?;
@@ -128,8 +132,12 @@ impl Snapshots {
     /// # Errors
     /// [`Error::Malformed`], [`Error::File`].
     pub(crate) fn load_newest(&self) -> Result<Option<(SnapshotMeta, State)>, Error> {
-        let Some((meta, _)) = self.newest()? else { return Ok(None) };
-        let Some(path) = self.files(FINISHED)?.pop() else { return Ok(None) };
+        let Some((meta, _)) = self.newest()? else {
+            return Ok(None);
+        };
+        let Some(path) = self.files(FINISHED)?.pop() else {
+            return Ok(None);
+        };
         let state = read_state(&path, &meta)?;
         Ok(Some((meta, state)))
     }
@@ -174,28 +182,44 @@ impl Snapshots {
         let mut files = self.files(FINISHED)?;
         files.extend(self.files(UNFINISHED)?);
         let numbers = files.iter().filter_map(|path| {
-            path.file_stem()?.to_str()?.rsplit_once('-')?.1.parse::<u64>().ok()
+            path.file_stem()?
+                .to_str()?
+                .rsplit_once('-')?
+                .1
+                .parse::<u64>()
+                .ok()
         });
         Ok(numbers.max().unwrap_or(0) + 1)
     }
 
     fn path(&self, index: u64, number: u64, extension: &str) -> PathBuf {
-        self.dir.join(format!("{index:020}-{number:010}.{extension}"))
+        self.dir
+            .join(format!("{index:020}-{number:010}.{extension}"))
     }
 }
 
 fn write_file(path: &Path, meta: &SnapshotMeta, state: &State) -> io::Result<()> {
-    let mut out = Hashed { hasher: Hasher::new(), inner: BufWriter::new(File::create(path)?) };
+    let mut out = Hashed {
+        hasher: Hasher::new(),
+        inner: BufWriter::new(File::create(path)?),
+    };
     let position = serde_json::to_vec(meta)?;
     out.write_all(MAGIC)?;
-    out.write_all(&u32::try_from(position.len()).map_err(io::Error::other)?.to_be_bytes())?;
+    out.write_all(
+        &u32::try_from(position.len())
+            .map_err(io::Error::other)?
+            .to_be_bytes(),
+    )?;
     out.write_all(&position)?;
     for frame in state.snapshot_frames() {
         out.write_all(&frame.map_err(io::Error::other)?)?;
     }
     let Hashed { hasher, mut inner } = out;
     inner.write_all(hasher.finish().as_bytes())?;
-    inner.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    inner
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .sync_all()
 }
 
 struct Hashed<W> {
@@ -220,7 +244,11 @@ fn check_file(path: &Path) -> Result<(), Error> {
     let failed = |source| Error::file("read", path, source);
     let file = File::open(path).map_err(failed)?;
     let digest_bytes = u64::try_from(Digest::BYTES).unwrap_or(u64::MAX);
-    let body = file.metadata().map_err(failed)?.len().checked_sub(digest_bytes);
+    let body = file
+        .metadata()
+        .map_err(failed)?
+        .len()
+        .checked_sub(digest_bytes);
     let body = body.ok_or_else(|| Error::malformed("snapshot", "it is too short"))?;
     let mut reader = BufReader::with_capacity(READ_BYTES, file);
     let mut hasher = Hasher::new();
@@ -230,7 +258,10 @@ fn check_file(path: &Path) -> Result<(), Error> {
     if hasher.finish() == Digest::from_bytes(expected) {
         return Ok(());
     }
-    Err(Error::malformed("snapshot", "it does not have its checksum"))
+    Err(Error::malformed(
+        "snapshot",
+        "it does not have its checksum",
+    ))
 }
 
 fn read_position(reader: &mut impl Read) -> Result<SnapshotMeta, Error> {
@@ -244,10 +275,16 @@ fn read_position(reader: &mut impl Read) -> Result<SnapshotMeta, Error> {
     reader.read_exact(&mut length).map_err(failed)?;
     let length = u64::from(u32::from_be_bytes(length));
     if length > POSITION_BYTES_MAX {
-        return Err(Error::malformed("snapshot", format!("its position has {length} bytes")));
+        return Err(Error::malformed(
+            "snapshot",
+            format!("its position has {length} bytes"),
+        ));
     }
     let mut position = Vec::new();
-    reader.take(length).read_to_end(&mut position).map_err(failed)?;
+    reader
+        .take(length)
+        .read_to_end(&mut position)
+        .map_err(failed)?;
     serde_json::from_slice(&position).map_err(|source| Error::malformed("snapshot", source))
 }
 
@@ -256,7 +293,10 @@ fn read_state(path: &Path, meta: &SnapshotMeta) -> Result<State, Error> {
     let mut reader = BufReader::with_capacity(READ_BYTES, file);
     let position = read_position(&mut reader)?;
     if position != *meta {
-        return Err(Error::malformed("snapshot", "its position is another than was announced"));
+        return Err(Error::malformed(
+            "snapshot",
+            "its position is another than was announced",
+        ));
     }
     State::from_snapshot(reader).map_err(|source| Error::malformed("snapshot", source))
 }
@@ -273,3 +313,74 @@ const SNAPSHOTS_KEPT: usize = 2;
 const POSITION_BYTES_MAX: u64 = 1 << 20;
 
 const READ_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use openraft::CommittedLeaderId;
+
+    use super::*;
+
+    fn at(index: u64) -> Option<LogId> {
+        Some(LogId::new(CommittedLeaderId::new(1, 1), index))
+    }
+
+    fn state(index: u64) -> State {
+        let mut state = State::new();
+        state.apply_recorded(index, &[]);
+        state
+    }
+
+    fn newest(snapshots: &Snapshots) -> Option<u64> {
+        let (meta, state) = snapshots.load_newest().unwrap()?;
+        assert_eq!(meta.last_log_id.map(|id| id.index), Some(state.applied()));
+        Some(state.applied())
+    }
+
+    #[test]
+    fn the_last_two_are_kept_and_a_damaged_one_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(dir.path()).unwrap();
+        for index in [5, 50, 500] {
+            snapshots
+                .write(&state(index), at(index), StoredMembership::default())
+                .unwrap();
+        }
+        let files = snapshots.files(FINISHED).unwrap();
+        assert_eq!((files.len(), newest(&snapshots)), (2, Some(500)));
+        for position in [0, 40, -1_i64] {
+            let mut bytes = fs::read(&files[1]).unwrap();
+            let len = i64::try_from(bytes.len()).unwrap();
+            let at = usize::try_from(position.rem_euclid(len)).unwrap();
+            bytes[at] ^= 1;
+            let copy = dir.path().join("99999999999999999999-0000000099.snapshot");
+            fs::write(&copy, &bytes).unwrap();
+            let opened = Snapshots::open(dir.path()).unwrap();
+            assert_eq!(newest(&opened), Some(500));
+            assert!(!copy.exists() && copy.with_extension("damaged").exists());
+        }
+        fs::write(&files[1], b"cut").unwrap();
+        assert_eq!(newest(&Snapshots::open(dir.path()).unwrap()), Some(50));
+    }
+
+    #[test]
+    fn a_snapshot_that_arrives_is_kept_only_under_its_own_position() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let sender = Snapshots::open(here.path()).unwrap();
+        let (meta, mut file) = sender
+            .write(&state(7), at(7), StoredMembership::default())
+            .unwrap();
+        let receiver = Snapshots::open(there.path()).unwrap();
+        let other = SnapshotMeta {
+            last_log_id: at(8),
+            ..meta.clone()
+        };
+        assert!(receiver.take(&other, &mut file).is_err());
+        assert_eq!(newest(&receiver), None);
+        let mut arrived = receiver.receive().unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        io::copy(&mut file, &mut arrived).unwrap();
+        assert_eq!(receiver.take(&meta, &mut arrived).unwrap().applied(), 7);
+        assert_eq!(newest(&receiver), Some(7));
+        assert!(receiver.files(ARRIVING).unwrap().is_empty());
+    }
+}

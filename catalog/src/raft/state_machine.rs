@@ -40,7 +40,13 @@ impl StateMachine {
         flusher: Arc<Flusher>,
         snapshots: Snapshots,
     ) -> Self {
-        Self { position, keys_epoch: 0, published, flusher, snapshots }
+        Self {
+            position,
+            keys_epoch: 0,
+            published,
+            flusher,
+            snapshots,
+        }
     }
 }
 
@@ -123,22 +129,31 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         })
         .await
         .map_err(|source| {
-            failed(ErrorVerb::Write, &Error::store("apply committed entries", source))
+            failed(
+                ErrorVerb::Write,
+                &Error::store("apply committed entries", source),
+            )
         })?;
         self.position = step.position.clone();
         self.keys_epoch = step.keys_epoch;
-        self.published.show(step.position.state.clone(), step.keys_epoch);
+        self.published
+            .show(step.position.state.clone(), step.keys_epoch);
         self.flusher.put(step.records, step.position).await;
         Ok(step.replies)
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder { snapshots: self.snapshots.clone(), position: self.position.clone() }
+        Builder {
+            snapshots: self.snapshots.clone(),
+            position: self.position.clone(),
+        }
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<tokio::fs::File>, StorageError> {
-        let file =
-            self.snapshots.receive().map_err(|error| failed(ErrorVerb::Write, &error))?;
+        let file = self
+            .snapshots
+            .receive()
+            .map_err(|error| failed(ErrorVerb::Write, &error))?;
         Ok(Box::new(tokio::fs::File::from_std(file)))
     }
 
@@ -158,16 +173,18 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             membership: meta.last_membership.clone(),
         };
         self.keys_epoch += 1;
-        self.published.show(self.position.state.clone(), self.keys_epoch);
+        self.published
+            .show(self.position.state.clone(), self.keys_epoch);
         self.flusher.replace(self.position.clone());
         tracing::info!(snapshot = %meta.snapshot_id, "installed a snapshot from the leader");
         Ok(())
     }
 
-    async fn get_current_snapshot(
-        &mut self,
-    ) -> Result<Option<Snapshot<TypeConfig>>, StorageError> {
-        let newest = self.snapshots.newest().map_err(|error| failed(ErrorVerb::Read, &error))?;
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>, StorageError> {
+        let newest = self
+            .snapshots
+            .newest()
+            .map_err(|error| failed(ErrorVerb::Read, &error))?;
         Ok(newest.map(|(meta, file)| Snapshot {
             meta,
             snapshot: Box::new(tokio::fs::File::from_std(file)),
@@ -184,12 +201,14 @@ pub(crate) struct Builder {
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
         let (snapshots, position) = (self.snapshots.clone(), self.position.clone());
-        let (meta, file) = blocking(move || {
-            snapshots.write(&position.state, position.last, position.membership)
+        let (meta, file) =
+            blocking(move || snapshots.write(&position.state, position.last, position.membership))
+                .await
+                .map_err(|error| failed(ErrorVerb::Write, &error))?;
+        Ok(Snapshot {
+            meta,
+            snapshot: Box::new(tokio::fs::File::from_std(file)),
         })
-        .await
-        .map_err(|error| failed(ErrorVerb::Write, &error))?;
-        Ok(Snapshot { meta, snapshot: Box::new(tokio::fs::File::from_std(file)) })
     }
 }
 

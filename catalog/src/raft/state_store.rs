@@ -137,7 +137,14 @@ impl StateStore {
                 let from = usize::from(number) * PIECE_BYTES;
                 let until = value.len().min(from + PIECE_BYTES);
                 let at = piece_key(key, number)?;
-                batch.insert(at.as_slice(), Piece { of, bytes: &value[from..until] }.write(&at));
+                batch.insert(
+                    at.as_slice(),
+                    Piece {
+                        of,
+                        bytes: &value[from..until],
+                    }
+                    .write(&at),
+                );
             }
             after = of;
         }
@@ -148,8 +155,12 @@ impl StateStore {
     }
 
     fn sync(&self) -> Result<(), Error> {
-        self.db.flush().map_err(|source| Error::store("flush the state store", source))?;
-        self.file.sync_data().map_err(|source| Error::store("sync the state store", source))
+        self.db
+            .flush()
+            .map_err(|source| Error::store("flush the state store", source))?;
+        self.file
+            .sync_data()
+            .map_err(|source| Error::store("sync the state store", source))
     }
 }
 
@@ -223,13 +234,19 @@ impl StateStore {
                 .map_err(|source| Error::malformed("key of the state", source))?;
             let value = records.entry(key.to_owned()).or_default();
             if value.len() != usize::from(number) * PIECE_BYTES {
-                return Err(Error::malformed("state store", "a piece of a record is missing"));
+                return Err(Error::malformed(
+                    "state store",
+                    "a piece of a record is missing",
+                ));
             }
             value.extend_from_slice(piece.bytes);
             missing += i64::from(number == 0) * i64::from(piece.of) - 1;
         }
         if missing != 0 {
-            return Err(Error::malformed("state store", "the last piece of a record is missing"));
+            return Err(Error::malformed(
+                "state store",
+                "the last piece of a record is missing",
+            ));
         }
         if applied.is_none() {
             // What was being replaced when the node stopped is nothing to go on.
@@ -258,16 +275,24 @@ impl<'a> Piece<'a> {
         let (of, bytes) = body
             .split_first_chunk::<2>()
             .ok_or_else(|| Error::malformed("state store", "a record is too short"))?;
-        Ok(Self { of: u16::from_be_bytes(*of), bytes })
+        Ok(Self {
+            of: u16::from_be_bytes(*of),
+            bytes,
+        })
     }
 }
 
 /// The record's key with its length in front, so that no key is the start of another, and the
 /// number of the piece behind.
 fn piece_key(key: &[u8], number: u16) -> Result<Vec<u8>, Error> {
-    let len = u16::try_from(key.len()).ok().filter(|len| *len < u16::MAX).ok_or(
-        Error::TooLarge { what: "key of the state", bytes: key.len(), limit: KEY_BYTES_MAX },
-    )?;
+    let len = u16::try_from(key.len())
+        .ok()
+        .filter(|len| *len < u16::MAX)
+        .ok_or(Error::TooLarge {
+            what: "key of the state",
+            bytes: key.len(),
+            limit: KEY_BYTES_MAX,
+        })?;
     let mut bytes = Vec::with_capacity(key.len() + 4);
     bytes.extend_from_slice(&len.to_be_bytes());
     bytes.extend_from_slice(key);
@@ -295,7 +320,10 @@ fn with_checksum(key: &[u8], body: &[u8]) -> Vec<u8> {
 fn check<'a>(key: &[u8], stored: &'a [u8]) -> Result<&'a [u8], Error> {
     match stored.split_first_chunk::<CHECKSUM_BYTES>() {
         Some((found, body)) if *found == checksum(key, body) => Ok(body),
-        _ => Err(Error::malformed("state store", "a record does not have its checksum")),
+        _ => Err(Error::malformed(
+            "state store",
+            "a record does not have its checksum",
+        )),
     }
 }
 
@@ -334,8 +362,15 @@ mod tests {
     use crate::state::State;
 
     fn applied(index: u64) -> Applied {
-        let header = SnapshotHeader { applied: index, ..State::new().snapshot_header() };
-        Applied { last: None, membership: StoredMembership::default(), header }
+        let header = SnapshotHeader {
+            applied: index,
+            ..State::new().snapshot_header()
+        };
+        Applied {
+            last: None,
+            membership: StoredMembership::default(),
+            header,
+        }
     }
 
     fn bytes(len: usize) -> Vec<u8> {
@@ -345,9 +380,18 @@ mod tests {
     #[test]
     fn what_was_written_is_read_again_whatever_its_length() {
         let dir = tempfile::tempdir().unwrap();
-        let lengths = [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES];
-        let mut expected: Loaded =
-            lengths.into_iter().map(|len| (format!("record/{len}"), bytes(len))).collect();
+        let lengths = [
+            0,
+            1,
+            PIECE_BYTES - 1,
+            PIECE_BYTES,
+            PIECE_BYTES + 1,
+            3 * PIECE_BYTES,
+        ];
+        let mut expected: Loaded = lengths
+            .into_iter()
+            .map(|len| (format!("record/{len}"), bytes(len)))
+            .collect();
         let all: Records = expected
             .iter()
             .map(|(key, value)| (key.clone(), Some(value.clone().into())))
@@ -362,8 +406,7 @@ mod tests {
             let (store, found, records) = StateStore::open(dir.path()).unwrap();
             assert_eq!((found, &records), (Some(applied(1)), &expected));
             let short: Arc<[u8]> = b"short".as_slice().into();
-            let change =
-                Records::from([(shrunk.clone(), Some(short)), (removed.clone(), None)]);
+            let change = Records::from([(shrunk.clone(), Some(short)), (removed.clone(), None)]);
             store.write(&change, &applied(2)).unwrap();
         }
         expected.insert(shrunk, b"short".to_vec());
@@ -372,7 +415,9 @@ mod tests {
             let (store, found, records) = StateStore::open(dir.path()).unwrap();
             assert_eq!((found, &records), (Some(applied(2)), &expected));
             let other: Arc<[u8]> = b"value".as_slice().into();
-            store.replace([Ok(("other/1".to_owned(), other))].into_iter(), &applied(3)).unwrap();
+            store
+                .replace([Ok(("other/1".to_owned(), other))].into_iter(), &applied(3))
+                .unwrap();
         }
         let (_store, found, records) = StateStore::open(dir.path()).unwrap();
         let other = Loaded::from([("other/1".to_owned(), b"value".to_vec())]);

@@ -26,6 +26,7 @@ use super::wire::proto;
 use crate::state::{Batch, State};
 use crate::{Clock, Error};
 
+#[expect(dead_code, reason = "each test uses a part of the world")]
 #[path = "../../tests/raft_world/mod.rs"]
 mod raft_world;
 use raft_world::{World, found_one, founding, options, register, secret};
@@ -35,8 +36,12 @@ struct Stores;
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Stores {
     async fn build(&self) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError> {
         let dir = tempfile::tempdir().unwrap();
-        let Opened { log, snapshots, position, .. } =
-            open(dir.path(), 1, Clock::system().now()).unwrap();
+        let Opened {
+            log,
+            snapshots,
+            position,
+            ..
+        } = open(dir.path(), 1, Clock::system().now()).unwrap();
         let published = Arc::new(Published::new(position.state.clone()));
         let machine = StateMachine::new(position, published, Arc::new(Flusher::new()), snapshots);
         Ok((dir, log, machine))
@@ -58,8 +63,10 @@ fn entries() -> impl Strategy<Value = Entry> {
         prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..5)
             .prop_map(|batches| EntryPayload::Normal(Payload::from(batches))),
         prop::collection::btree_set(1_u64..9, 1..4).prop_map(|voters| {
-            let nodes: std::collections::BTreeMap<u64, BasicNode> =
-                voters.iter().map(|voter| (*voter, BasicNode::new("127.0.0.1:1"))).collect();
+            let nodes: std::collections::BTreeMap<u64, BasicNode> = voters
+                .iter()
+                .map(|voter| (*voter, BasicNode::new("127.0.0.1:1")))
+                .collect();
             EntryPayload::Membership(Membership::new(vec![voters], nodes))
         }),
     ];
@@ -96,7 +103,9 @@ proptest! {
 async fn a_batch_is_read_as_it_was_signed_and_not_beyond_its_limit() {
     let key = crypto::SoftwareKey::new(secret("node-1"));
     let proposals = vec![register("port"), register("customs")];
-    let batch = Batch::sign(raft_world::node_id(1), proposals, &key).await.unwrap();
+    let batch = Batch::sign(raft_world::node_id(1), proposals, &key)
+        .await
+        .unwrap();
     let bytes = encode_batch(&batch).unwrap();
     assert_eq!(decode_batch(&bytes).unwrap(), batch);
     let long = Bytes::from(vec![1; BATCH_BYTES_MAX + 1]);
@@ -114,7 +123,11 @@ fn caller(world: &World, place: &raft_world::Place, number: u64) -> Peers {
 
 fn heartbeat(leader: u64) -> proto::AppendRequest {
     proto::AppendRequest {
-        vote: Some(proto::Vote { term: 1_000, node: leader, committed: true }),
+        vote: Some(proto::Vote {
+            term: 1_000,
+            node: leader,
+            committed: true,
+        }),
         previous: None,
         committed: None,
         entries: Vec::new(),
@@ -131,13 +144,24 @@ async fn a_stranger_and_a_member_that_speaks_as_another_are_refused() {
         let address = place.address.clone();
         async move {
             let mut client = peers.client(1, &address);
-            client.append(Request::new(heartbeat(leader))).await.map(drop).unwrap_err().code()
+            client
+                .append(Request::new(heartbeat(leader)))
+                .await
+                .map(drop)
+                .unwrap_err()
+                .code()
         }
     };
     // Certified by the federation, but registered by nobody.
-    assert_eq!(call(caller(&world, &stranger, 9), 9).await, Code::PermissionDenied);
+    assert_eq!(
+        call(caller(&world, &stranger, 9), 9).await,
+        Code::PermissionDenied
+    );
     // Registered, but as member 1.
-    assert_eq!(call(caller(&world, &place, 1), 3).await, Code::PermissionDenied);
+    assert_eq!(
+        call(caller(&world, &place, 1), 3).await,
+        Code::PermissionDenied
+    );
     // Certified by somebody else: the handshake does not succeed.
     let elsewhere = World::new();
     let foreign = elsewhere.place(1).await;
@@ -147,7 +171,10 @@ async fn a_stranger_and_a_member_that_speaks_as_another_are_refused() {
     let directory = Directory::new(Arc::clone(&published), Bootstrap::FederationRoot);
     let peers = Peers::new(1, Clock::system(), published, Arc::new(directory), tls);
     let code = call(peers, 1).await;
-    assert!(matches!(code, Code::Unavailable | Code::Unknown), "{code:?}");
+    assert!(
+        matches!(code, Code::Unavailable | Code::Unknown),
+        "{code:?}"
+    );
     assert_eq!(catalog.status().term, 1);
     catalog.shutdown().await;
 }
@@ -160,14 +187,35 @@ async fn a_fresh_member_gives_no_vote_before_it_is_admitted() {
     let other = world.place(1).await;
     let mut client = caller(&world, &other, 1).client(2, &place.address);
     let ballot = || proto::BallotRequest {
-        vote: Some(proto::Vote { term: 5, node: 1, committed: false }),
+        vote: Some(proto::Vote {
+            term: 5,
+            node: 1,
+            committed: false,
+        }),
         last: None,
     };
-    let silent = client.request_vote(Request::new(ballot())).await.unwrap_err();
+    let silent = client
+        .request_vote(Request::new(ballot()))
+        .await
+        .unwrap_err();
     assert_eq!(silent.code(), Code::Unavailable);
-    let admit = proto::AdmitRequest { raft_number: 2, ask_only: false };
-    assert!(client.admit(Request::new(admit)).await.unwrap().into_inner().fresh);
-    let voted = client.request_vote(Request::new(ballot())).await.unwrap().into_inner();
+    let admit = proto::AdmitRequest {
+        raft_number: 2,
+        ask_only: false,
+    };
+    assert!(
+        client
+            .admit(Request::new(admit))
+            .await
+            .unwrap()
+            .into_inner()
+            .fresh
+    );
+    let voted = client
+        .request_vote(Request::new(ballot()))
+        .await
+        .unwrap()
+        .into_inner();
     assert!(voted.granted);
     catalog.shutdown().await;
 }
@@ -182,10 +230,14 @@ async fn an_oversized_message_is_refused() {
         .client(1, &place.address)
         .max_encoding_message_size(usize::MAX);
     let batch = Bytes::from(vec![1; MESSAGE_BYTES_MAX + 1]);
-    let refused = client.propose(Request::new(proto::ProposeRequest { batch })).await;
+    let refused = client
+        .propose(Request::new(proto::ProposeRequest { batch }))
+        .await;
     assert_eq!(refused.unwrap_err().code(), Code::OutOfRange);
     let batch = Bytes::from(vec![1; BATCH_BYTES_MAX + 1]);
-    let refused = client.propose(Request::new(proto::ProposeRequest { batch })).await;
+    let refused = client
+        .propose(Request::new(proto::ProposeRequest { batch }))
+        .await;
     assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
     catalog.shutdown().await;
 }

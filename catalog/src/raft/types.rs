@@ -59,7 +59,10 @@ impl Payload {
 
 impl From<Bytes> for CarriedBatch {
     fn from(bytes: Bytes) -> Self {
-        Self { bytes, verified: None }
+        Self {
+            bytes,
+            verified: None,
+        }
     }
 }
 
@@ -80,13 +83,22 @@ impl Eq for CarriedBatch {}
 
 impl From<Vec<Vec<u8>>> for Payload {
     fn from(batches: Vec<Vec<u8>>) -> Self {
-        Self { batches: batches.into_iter().map(|batch| Bytes::from(batch).into()).collect() }
+        Self {
+            batches: batches
+                .into_iter()
+                .map(|batch| Bytes::from(batch).into())
+                .collect(),
+        }
     }
 }
 
 impl From<Payload> for Vec<Vec<u8>> {
     fn from(payload: Payload) -> Self {
-        payload.batches.iter().map(|batch| batch.bytes.to_vec()).collect()
+        payload
+            .batches
+            .iter()
+            .map(|batch| batch.bytes.to_vec())
+            .collect()
     }
 }
 

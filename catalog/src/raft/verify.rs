@@ -23,7 +23,10 @@ impl VerifiedBatch {
     /// Checks every signature of a batch. Takes a third of a millisecond a signature, so it
     /// belongs on a thread that may block.
     pub(crate) fn check(state: &State, keys_epoch: u64, batch: &Batch) -> Self {
-        Self { keys_epoch, proposals: verify_batch(state, batch) }
+        Self {
+            keys_epoch,
+            proposals: verify_batch(state, batch),
+        }
     }
 
     /// The outcomes, where no signature at all holds: then there is nothing to propose.

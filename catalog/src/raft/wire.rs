@@ -20,7 +20,10 @@ pub(crate) mod proto {
         unreachable_pub,
         unnameable_types,
         unused_qualifications,
-        reason = "generated code says pub and full paths everywhere"
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::too_many_lines,
+        reason = "generated code says pub and full paths everywhere, and brings its own lints"
     )]
     tonic::include_proto!("kouan.raft.v1");
 }
@@ -35,11 +38,18 @@ pub(crate) fn vote_to(vote: &Vote) -> proto::Vote {
 
 pub(crate) fn vote_from(vote: Option<proto::Vote>) -> Result<Vote, Error> {
     let vote = vote.ok_or_else(|| Error::malformed("message", "it has no vote"))?;
-    Ok(Vote { leader_id: LeaderId::new(vote.term, vote.node), committed: vote.committed })
+    Ok(Vote {
+        leader_id: LeaderId::new(vote.term, vote.node),
+        committed: vote.committed,
+    })
 }
 
 fn id_to(id: &LogId) -> proto::LogId {
-    proto::LogId { term: id.leader_id.term, node: id.leader_id.node_id, index: id.index }
+    proto::LogId {
+        term: id.leader_id.term,
+        node: id.leader_id.node_id,
+        index: id.index,
+    }
 }
 
 fn id_from(id: proto::LogId) -> LogId {
@@ -71,7 +81,10 @@ pub(crate) fn append_from(
     let mut next = prev_log_id.map_or(0, |id| id.index.saturating_add(1));
     for entry in &entries {
         if entry.log_id.index != next {
-            return Err(Error::malformed("append", "its entries do not follow each other"));
+            return Err(Error::malformed(
+                "append",
+                "its entries do not follow each other",
+            ));
         }
         next = next.saturating_add(1);
     }
@@ -90,9 +103,7 @@ pub(crate) fn appended_to(
     use proto::append_reply::Result as Kind;
     let (result, matching, higher) = match answer {
         AppendEntriesResponse::Success => (Kind::Success, None, None),
-        AppendEntriesResponse::PartialSuccess(id) => {
-            (Kind::Partial, id.as_ref().map(id_to), None)
-        }
+        AppendEntriesResponse::PartialSuccess(id) => (Kind::Partial, id.as_ref().map(id_to), None),
         AppendEntriesResponse::Conflict => (Kind::Conflict, None, None),
         AppendEntriesResponse::HigherVote(vote) => (Kind::HigherVote, None, Some(vote_to(vote))),
     };
@@ -125,7 +136,10 @@ pub(crate) fn ballot_to(rpc: &VoteRequest<u64>) -> proto::BallotRequest {
 }
 
 pub(crate) fn ballot_from(message: proto::BallotRequest) -> Result<VoteRequest<u64>, Error> {
-    Ok(VoteRequest::new(vote_from(message.vote)?, message.last.map(id_from)))
+    Ok(VoteRequest::new(
+        vote_from(message.vote)?,
+        message.last.map(id_from),
+    ))
 }
 
 pub(crate) fn voted_to(answer: &VoteResponse<u64>) -> proto::BallotReply {
@@ -138,7 +152,11 @@ pub(crate) fn voted_to(answer: &VoteResponse<u64>) -> proto::BallotReply {
 
 pub(crate) fn voted_from(message: proto::BallotReply) -> Result<VoteResponse<u64>, Error> {
     let vote = vote_from(message.vote)?;
-    Ok(VoteResponse::new(vote, message.last.map(id_from), message.granted))
+    Ok(VoteResponse::new(
+        vote,
+        message.last.map(id_from),
+        message.granted,
+    ))
 }
 
 pub(crate) fn piece_to(

@@ -4,10 +4,6 @@
 //! It does not wait for time to pass: whatever has to happen is asked for until it has, or a
 //! deadline ends the test.
 
-#![expect(clippy::unwrap_used, reason = "a fixture that cannot be built is a failed test")]
-#![expect(clippy::panic, reason = "a deadline that passes is a failed test")]
-#![allow(dead_code, reason = "each test binary uses another part of the world")]
-
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
@@ -17,9 +13,7 @@ use std::time::Duration;
 use catalog::{Applied, Catalog, Clock, Error, Options, StartOptions};
 use crypto::tls::{ClientAuth, TlsAuthority, TlsIdentity, client_config, server_config};
 use crypto::{Digest, Label, SecretKey, SoftwareKey, Validity};
-use schemas::command::{
-    Author, Command, Outcome, PersonSignature, Proposal, SignedProposal,
-};
+use schemas::command::{Author, Command, Outcome, PersonSignature, Proposal, SignedProposal};
 use schemas::participant::{KeyCustody, Node, Participant, ParticipantKind, Person, Role};
 use schemas::{
     CommandId, Jurisdiction, LocalText, NodeId, ParticipantId, PersonId, Timestamp, Visibility,
@@ -76,7 +70,10 @@ impl World {
     pub(crate) fn new() -> Self {
         let validity = Validity::days(now().millis() - 60_000, 2);
         let tls = TlsAuthority::create("test federation TLS", validity).unwrap();
-        Self { dir: tempfile::tempdir().unwrap(), tls }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            tls,
+        }
     }
 
     pub(crate) async fn place(&self, number: u64) -> Place {
@@ -214,13 +211,21 @@ pub(crate) fn by_admin(id: &str, command: Command) -> SignedProposal {
     let key = secret("admin");
     let bytes = SignedProposal::signed_bytes(&proposal).unwrap();
     let signature = key.sign(Label::Command, &bytes).unwrap();
-    let signature = Some(PersonSignature { key: key.public().key_id(), signature });
-    SignedProposal { proposal, signature }
+    let signature = Some(PersonSignature {
+        key: key.public().key_id(),
+        signature,
+    });
+    SignedProposal {
+        proposal,
+        signature,
+    }
 }
 
 pub(crate) fn founding(first: &Place) -> SignedProposal {
-    let persons =
-        vec![person("admin", Role::SystemAdministrator), person("officer", Role::SecurityOfficer)];
+    let persons = vec![
+        person("admin", Role::SystemAdministrator),
+        person("officer", Role::SecurityOfficer),
+    ];
     let command = Command::Found {
         authority: Box::new(participant("authority")),
         node: Box::new(node(first)),
@@ -232,15 +237,22 @@ pub(crate) fn founding(first: &Place) -> SignedProposal {
 /// Registers a participant: the write that the tests count with.
 pub(crate) fn register(id: &str) -> SignedProposal {
     let participant = Box::new(participant(id));
-    by_admin(&format!("register-{id}"), Command::RegisterParticipant { participant })
+    by_admin(
+        &format!("register-{id}"),
+        Command::RegisterParticipant { participant },
+    )
 }
 
 pub(crate) fn has(view: &catalog::View, id: &str) -> bool {
-    view.participant(&ParticipantId::parse(id).unwrap()).is_some()
+    view.participant(&ParticipantId::parse(id).unwrap())
+        .is_some()
 }
 
 pub(crate) fn assert_applied(applied: &Applied) {
-    assert!(matches!(applied.outcome, Outcome::Applied { .. }), "{applied:?}");
+    assert!(
+        matches!(applied.outcome, Outcome::Applied { .. }),
+        "{applied:?}"
+    );
 }
 
 /// Starts and founds one member.
@@ -263,7 +275,9 @@ pub(crate) async fn found_three(
         let started = world.start(&mut place, options).await;
         // The last one to come up asks for the next, so that the request is forwarded.
         let asked = members.last().unwrap().as_ref().unwrap();
-        let command = Command::RegisterNode { node: Box::new(node(&place)) };
+        let command = Command::RegisterNode {
+            node: Box::new(node(&place)),
+        };
         let proposal = by_admin(&format!("register-node-{number}"), command);
         assert_applied(&asked.propose(proposal).await.unwrap());
         asked.add_voter(number, &place.address).await.unwrap();
@@ -271,7 +285,10 @@ pub(crate) async fn found_three(
         members.push(Some(started));
     }
     for member in members.iter().flatten() {
-        eventually("three voters", || async { member.status().voters == [1, 2, 3] }).await;
+        eventually("three voters", || async {
+            member.status().voters == [1, 2, 3]
+        })
+        .await;
     }
     (places, members)
 }
