@@ -165,7 +165,13 @@ fn first_damage(entries: &Walk, checkpoints: &Walk, stored: &Checkpoints<'_>) ->
     };
     let is_torn = |damage: &Damage| damage.kind == DamageKind::TornTail;
     let of_entries = || entries.damage.clone();
-    let of_checkpoints = || checkpoints.damage.clone();
+    let of_checkpoints = || {
+        let mut damage = checkpoints.damage.clone()?;
+        if damage.kind == DamageKind::Content {
+            damage.kind = DamageKind::Checkpoint;
+        }
+        Some(damage)
+    };
     if entries.segments.is_empty() {
         return of_entries().or_else(|| Some(missing(Stream::Entries)));
     }
@@ -181,7 +187,10 @@ fn first_damage(entries: &Walk, checkpoints: &Walk, stored: &Checkpoints<'_>) ->
         })
         .or_else(of_entries)
         .or_else(of_checkpoints)
-        .or_else(|| unsealed(entries).or_else(|| unsealed(checkpoints)))
+        .or_else(|| {
+            unsealed(entries, Stream::Entries)
+                .or_else(|| unsealed(checkpoints, Stream::Checkpoints))
+        })
 }
 
 /// A checkpoint over more entries than there are: the ledger was cut behind its last entry.
@@ -204,11 +213,11 @@ fn of_truncation(entries: &Walk, stored: &Checkpoints<'_>) -> Option<Damage> {
 }
 
 /// A rotation that a crash interrupted; opening completes it.
-fn unsealed(walk: &Walk) -> Option<Damage> {
+fn unsealed(walk: &Walk, stream: Stream) -> Option<Damage> {
     let before = walk.unsealed.as_ref()?;
     Some(Damage {
         kind: DamageKind::TornTail,
-        segment: store::name_of(Stream::Entries, before.first),
+        segment: store::name_of(stream, before.first),
         offset: before.tail,
         index: before.next,
         why: "the segment was complete but not sealed".to_owned(),

@@ -16,7 +16,7 @@
 //! | part | modules |
 //! |---|---|
 //! | pure: no disk, no clock | [`entry`], [`tree`], [`proof`], [`checkpoint`], `segment`, `scan` |
-//! | shell | `store` (files), `walk` (reading them all), `log` (writer), `index`, [`Ledger`] |
+//! | shell | `store`, `active`, `append` (files), `walk`, `log` (writer), `index`, [`Ledger`] |
 //! | verification | [`fsck`] (a whole ledger), [`evidence`] (one entry, offline) |
 //!
 //! # When a broken end is a crash and when it is damage
@@ -38,6 +38,8 @@
 //! What this cannot tell apart, and says so in [`fsck`] as a torn tail: damage to the very last
 //! batch when mark, index and checkpoint of it are lost as well.
 
+mod active;
+mod append;
 pub mod checkpoint;
 pub mod entry;
 mod error;

@@ -13,10 +13,11 @@ use schemas::Signed;
 use schemas::ledger_entry::{Checkpoint, LedgerIndex};
 use tokio::sync::oneshot;
 
+use crate::append::Appender;
 use crate::entry::Encoded;
 use crate::options::BATCH_BYTES_MAX;
 use crate::state::State;
-use crate::store::{Appender, Place};
+use crate::store::Place;
 use crate::{Error, Options};
 
 /// What the writer is asked to do.
@@ -131,10 +132,8 @@ impl Writer {
                 .indexed
                 .store(from.saturating_add(count), Ordering::Release);
         }
-        let mut index = from;
-        for reply in replies {
+        for (index, reply) in (from..).zip(replies) {
             let _ = reply.send(Ok(LedgerIndex(index)));
-            index += 1;
         }
     }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use schemas::Signed;
 use schemas::ledger_entry::{Checkpoint, LedgerIdentity};
 
+use crate::active;
+use crate::append::Appender;
 use crate::entry::{self, Keys};
 use crate::fsck::DamageKind;
 use crate::index::Index;
@@ -16,7 +18,7 @@ use crate::log::Writer;
 use crate::scan::Found;
 use crate::segment::{SegmentHeader, Stream};
 use crate::state::State;
-use crate::store::{self, Appender, Place};
+use crate::store::{self, Place};
 use crate::tree::Tree;
 use crate::walk::{Visitor, Walk, walk};
 use crate::{Error, Options, checkpoint};
@@ -100,8 +102,10 @@ fn prepare(dir: &Path) -> Result<File, Error> {
         TryLockError::WouldBlock => Error::InUse { path: path.clone() },
         TryLockError::Error(source) => Error::file("lock", &path, source),
     })?;
-    store::remove_unfinished(dir, Stream::Entries)?;
-    store::remove_unfinished(dir, Stream::Checkpoints)?;
+    for stream in [Stream::Entries, Stream::Checkpoints] {
+        store::remove_unfinished(dir, stream)?;
+        store::sync_newest(dir, stream)?;
+    }
     Ok(lock)
 }
 
@@ -170,7 +174,7 @@ fn appender(
     walk: &Walk,
 ) -> Result<Appender, Error> {
     if let Some(before) = &walk.unsealed {
-        store::seal(dir, stream, before)?;
+        active::seal(dir, stream, before)?;
     }
     match &walk.resume {
         Some(at) => Appender::resume(dir, stream, identity, options, at),

@@ -91,7 +91,7 @@ impl SegmentHeader {
         let damaged = HeaderFault::Damaged;
         let header = bytes
             .first_chunk::<HEADER_BYTES>()
-            .ok_or(damaged("the header is cut"))?;
+            .ok_or_else(|| damaged("the header is cut"))?;
         let digest = Digest::of(&header[..HEADER_DIGEST_AT]);
         if header[HEADER_DIGEST_AT..] != digest.as_bytes()[..] {
             return Err(damaged("the header does not have its digest"));
@@ -108,7 +108,7 @@ impl SegmentHeader {
             .get(PARTICIPANT_AT..name_end)
             .and_then(|name| std::str::from_utf8(name).ok())
             .and_then(|name| ParticipantId::parse(name).ok())
-            .ok_or(damaged("the header names no participant"))?;
+            .ok_or_else(|| damaged("the header names no participant"))?;
         let ledger = LedgerIdentity {
             participant,
             incarnation: u32::from_be_bytes(array(header, 20)),

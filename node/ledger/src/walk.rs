@@ -7,9 +7,10 @@ use std::path::Path;
 
 use schemas::ledger_entry::LedgerIdentity;
 
+use crate::active::Resume;
 use crate::scan::{End, Found, Scan, scan};
 use crate::segment::{FORMAT_VERSION, HeaderFault, SegmentHeader, Stream};
-use crate::store::{self, Resume};
+use crate::store;
 use crate::{Error, fsck::Damage, fsck::DamageKind};
 
 /// What is done with the parts of a stream. An answer is a reason to stop: damage of that kind.

@@ -60,12 +60,14 @@ fn ledger_of_four(dir: &Path, segment_bytes: u64, with_checkpoint: bool) {
 
 #[test]
 fn a_rewritten_entry_is_found_by_the_next_segment_or_by_the_checkpoint() {
-    for (segment_bytes, with_checkpoint, segment) in [(1, false, 1), (1 << 20, true, 0)] {
+    let by_segment = (1, false, 1, DamageKind::Content);
+    let by_checkpoint = (1 << 20, true, 0, DamageKind::Checkpoint);
+    for (segment_bytes, with_checkpoint, segment, kind) in [by_segment, by_checkpoint] {
         let dir = tempfile::tempdir().unwrap();
         ledger_of_four(dir.path(), segment_bytes, with_checkpoint);
         forge(dir.path(), segment, 1);
         let damage = fsck::check(dir.path(), None).unwrap().damage.unwrap();
-        assert_eq!(damage.kind, DamageKind::Content, "{damage:?}");
+        assert_eq!(damage.kind, kind, "{damage:?}");
         let refused = Ledger::open(dir.path(), identity(), small()).err();
         assert!(
             matches!(refused, Some(Error::Tampered { .. })),

@@ -9,9 +9,11 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::active::Resume;
+use crate::append::Appender;
 use crate::fsck::{self, DamageKind};
 use crate::segment::Stream;
-use crate::store::{Appender, Resume, list, path_of, read_file};
+use crate::store::{list, path_of, read_file};
 use crate::{Error, entry as entries};
 
 const SECTOR_BYTES: usize = 512;
@@ -140,7 +142,7 @@ fn damage_of_the_last_batch_is_told_from_a_crash_by_its_mark() {
     let tail = tail_of(&file);
 
     // With the mark the entry is known to have been synced; nothing else knows of it.
-    let mut damaged = file.clone();
+    let mut damaged = file;
     damaged[payload] ^= 1;
     fs::write(&path, &damaged).unwrap();
     let refused = Ledger::open(dir.path(), identity(), small());

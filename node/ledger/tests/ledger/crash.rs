@@ -67,11 +67,11 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     let mut before = 0;
     for round in 0..6_usize {
         let mut child = start("crash::child_appends_until_it_is_killed", dir.path());
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut last = None;
         let mut count = 0;
         // Killed after another number of answers each time; what is in the pipe counts too.
-        while let Some(line) = lines.next() {
+        for line in lines {
             let index = acknowledged(&line.unwrap());
             count += usize::from(index.is_some());
             last = last.max(index);

@@ -1,7 +1,6 @@
 //! The ledger from outside: real files, real processes, real limits.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a test's helper functions fail the test by panicking"
 )]
 

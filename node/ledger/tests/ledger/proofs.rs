@@ -106,7 +106,7 @@ async fn evidence_is_verified_offline_and_only_unchanged() {
         },
         &key,
     );
-    let mut older = evidence.clone();
+    let mut older = evidence;
     older.checkpoint.body.size -= 1;
     refused("checkpoint", &older, &key);
 }
