@@ -26,11 +26,11 @@ mod release;
 pub mod sessions;
 pub mod witness;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{CLOCK_OFFSET_MAX_MS, Clock, SystemClock};
 pub use error::Error;
 pub use permit::{IngestCapability, MeasurePermit, Permit, PinnedArtefact, Refusal};
 pub use point::{Ask, EnforcementPoint, Parts};
 pub use reader::LedgerReader;
-pub use release::Release;
+pub use release::{RELEASE_LIFE_MAX_MS, Release};
 pub use sessions::{Session, Sessions, SignInError};
 pub use witness::Witness;
