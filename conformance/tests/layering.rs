@@ -1,0 +1,131 @@
+//! The dependency picture, as a test: who may use whom, and where each heavy dependency lives.
+//!
+//! It does not look at source text; `tidy` and `ways_out` do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+use expect_test::expect_file;
+
+/// Crates of ours by rank. A crate uses lower ranks only.
+const RANKS: &[(&str, u8)] = &[
+    ("crypto", 0),
+    ("schemas", 1),
+    ("catalog", 2),
+    ("policies", 2),
+    ("ledger", 2),
+    ("jobs", 2),
+    ("enforcement", 3),
+    ("admin", 4),
+    ("data-plane", 4),
+    ("ctl", 5),
+    ("server", 5),
+];
+
+/// Outside dependencies that have a home: nobody else names them.
+const HOMES: &[(&str, &[&str])] = &[
+    ("sm2", &["crypto"]),
+    ("sm3", &["crypto"]),
+    ("sm4", &["crypto"]),
+    ("aes-gcm", &["crypto"]),
+    ("p256", &["crypto"]),
+    ("x509-cert", &["crypto"]),
+    ("sm-crypto", &["crypto"]),
+    ("jsonschema", &["schemas"]),
+    ("casbin", &["policies"]),
+    ("openraft", &["catalog"]),
+    ("sled", &["catalog"]),
+    ("fjall", &["catalog", "jobs", "ledger"]),
+    ("datafusion", &["data-plane"]),
+    ("deltalake", &["data-plane"]),
+    ("arrow", &["data-plane"]),
+    ("parquet", &["data-plane"]),
+    ("tonic", &["catalog", "data-plane", "server"]),
+    ("axum", &["admin", "data-plane", "server"]),
+    ("utoipa", &["admin", "jobs", "schemas"]),
+];
+
+fn members() -> Vec<Package> {
+    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata");
+    let mut members = metadata.packages;
+    members.sort_by(|a, b| a.name.cmp(&b.name));
+    members
+}
+
+/// Dependencies that are linked into a program; what tests and build scripts use does not count.
+fn linked(package: &Package) -> BTreeSet<&str> {
+    package
+        .dependencies
+        .iter()
+        .filter(|it| it.kind == DependencyKind::Normal)
+        .map(|it| it.name.as_str())
+        .collect()
+}
+
+#[test]
+fn a_crate_uses_only_lower_ranks() {
+    let rank: BTreeMap<_, _> = RANKS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for package in members() {
+        let Some(own) = rank.get(package.name.as_str()) else { continue };
+        for used in linked(&package) {
+            let above = rank.get(used).is_some_and(|other| other >= own);
+            if above || used == "conformance" {
+                wrong.push(format!("{} (rank {own}) uses {used}", package.name));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_command_line_links_only_what_it_verifies_with() {
+    let ctl = members().into_iter().find(|it| it.name.as_str() == "ctl").expect("crate ctl");
+    let ours: BTreeSet<_> =
+        linked(&ctl).into_iter().filter(|it| RANKS.iter().any(|(name, _)| name == it)).collect();
+    assert_eq!(ours, BTreeSet::from(["crypto", "ledger", "schemas"]));
+}
+
+#[test]
+fn a_heavy_dependency_stays_in_its_home() {
+    let mut wrong = Vec::new();
+    for package in members() {
+        let name = package.name.as_str();
+        if name == "conformance" {
+            continue;
+        }
+        for (outside, homes) in HOMES {
+            if linked(&package).contains(outside) && !homes.contains(&name) {
+                wrong.push(format!("{name} uses {outside}, which lives in {homes:?}"));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_picture_is_the_one_on_file() {
+    let ours: BTreeSet<&str> = RANKS.iter().map(|(name, _)| *name).collect();
+    let mut picture = String::from("# crate: the crates of ours that it links\n");
+    for package in members() {
+        let uses: Vec<_> =
+            linked(&package).into_iter().filter(|it| ours.contains(it)).collect();
+        writeln!(picture, "{}: {}", package.name, uses.join(" ")).expect("write to a string");
+    }
+    expect_file!["layering.out"].assert_eq(&picture);
+}
+
+#[test]
+fn every_member_inherits_the_lints_and_the_edition() {
+    for package in members() {
+        let manifest = std::fs::read_to_string(&package.manifest_path).expect("read a manifest");
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{} has no lints", package.name);
+        assert!(manifest.contains("edition.workspace = true"), "{} has no edition", package.name);
+        assert!(
+            manifest.contains("rust-version.workspace = true"),
+            "{} has no rust-version",
+            package.name
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! The node as a program: configuration, start and stop, health and metrics, the demonstration.
+//!
+//! It does not decide, store or move anything itself: it builds the parts, joins them by
+//! constructor arguments, and takes them apart again in order.
+
+pub mod config;
+mod error;
+pub mod federation;
+pub mod init;
+pub mod messages;
+mod node;
+mod ops;
+mod settings;
+
+pub mod demo;
+
+pub use error::Error;
+pub use node::{Addresses, Listeners, Node};
+pub use settings::{HostedKeys, Listen, Settings};

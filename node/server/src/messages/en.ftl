@@ -1,0 +1,29 @@
+# The story of the demonstration.
+title = kouan: three agencies publish, request, approve, transfer, refuse and prove
+founded = { $count } nodes founded a federation: own directories, keys, TLS, Raft, ledgers
+publish = Guangzhou publishes { $rows } rows of port traffic ({ $size } CSV) under the data standard
+published = version { $version }: { $rows } rows published, { $quarantined } quarantined with reasons, { $stored } Parquet, { $seconds } s ({ $rate })
+dirty = Guangzhou uploads a dirty file: { $rows } rows, { $faulty } of them wrong
+gate = the gate refuses it, { $code }: { $detail }
+still-serving = version { $version } keeps serving
+request = Shenzhen asks for "{ $title }" with purpose and legal basis; Guangzhou agrees
+asked = request { $request } for { $columns } columns, two ports only: { $purpose }
+agreed = contract and grant { $grant }: contact names cut to one character, identity numbers hashed under a key of the grant
+transfer = Shenzhen fetches: decided, recorded, released, sealed with SM4-GCM to its SM2 key, verified
+transferred = version { $version }: { $rows } rows, { $size } in { $seconds } s ({ $rate }), written as a Delta table
+release = { $release }; both receipts stand in both ledgers; table at { $path }
+border = The same data is asked for in Hong Kong: that is an export
+refused = { $detail }
+on-ledger = the refusal is entry { $index } of Guangzhou's ledger
+revocation = Guangzhou revokes a grant while its transfer runs
+stopped = the transfer stopped { $milliseconds } ms after the command: { $detail }
+proved = Every ledger verifies: each entry, the tree, every signed checkpoint
+ledger = { $name }: { $entries } entries, { $checkpoints } checkpoints, cosigned by { $witnesses } other members, root { $root }
+catalogs = catalog digests: { $digests }
+real = Guangzhou publishes real files of { $dir }
+real-published = { $id } ({ $title }): { $rows } published + { $quarantined } quarantined = { $expected } rows, { $stored } in { $seconds } s
+real-transfer = Shenzhen requests and fetches each of them
+real-transferred = { $id } ({ $grade }): { $rows } rows, { $size } ({ $rate })
+keep = The nodes go on running until Ctrl-C. Look around with:
+kept = Directories kept: { $dir }
+total = Done in { $seconds } s.

@@ -1,0 +1,29 @@
+# 演示的叙述。
+title = 口岸 kouan：三个机构发布、申请、审批、传输、拒绝并举证
+founded = { $count } 个节点组成联合体：各自的目录、密钥、TLS、Raft 与台账
+publish = 广州按数据标准发布 { $rows } 行港口作业数据（CSV { $size }）
+published = 第 { $version } 版：发布 { $rows } 行，隔离 { $quarantined } 行并注明原因，Parquet { $stored }，用时 { $seconds } 秒（{ $rate }）
+dirty = 广州上传一个问题文件：共 { $rows } 行，其中 { $faulty } 行有误
+gate = 质量关口拒绝，{ $code }：{ $detail }
+still-serving = 第 { $version } 版继续提供服务
+request = 深圳申请“{ $title }”，说明用途和法律依据；广州同意
+asked = 申请 { $request }，{ $columns } 个信息项，仅两个港口：{ $purpose }
+agreed = 合同与授权 { $grant }：联系人只留姓，身份证号按授权密钥做摘要
+transfer = 深圳获取数据：判定、记账、放行、以 SM4-GCM 密封给其 SM2 密钥、校验
+transferred = 第 { $version } 版：{ $rows } 行，{ $size }，用时 { $seconds } 秒（{ $rate }），写成 Delta 表
+release = { $release }；双方回执均在双方台账；数据表位于 { $path }
+border = 同样的数据要送往香港：这是出境
+refused = { $detail }
+on-ledger = 该拒绝是广州台账的第 { $index } 条
+revocation = 传输进行中，广州撤销授权
+stopped = 命令发出 { $milliseconds } 毫秒后传输停止：{ $detail }
+proved = 全部台账通过校验：每条记录、整棵树、每个签名检查点
+ledger = { $name }：{ $entries } 条记录，{ $checkpoints } 个检查点，{ $witnesses } 个其他成员联署，根 { $root }
+catalogs = 目录摘要：{ $digests }
+real = 广州发布 { $dir } 中的真实文件
+real-published = { $id }（{ $title }）：发布 { $rows } + 隔离 { $quarantined } = { $expected } 行，{ $stored }，用时 { $seconds } 秒
+real-transfer = 深圳逐个申请并获取
+real-transferred = { $id }（{ $grade }）：{ $rows } 行，{ $size }（{ $rate }）
+keep = 节点继续运行，按 Ctrl-C 结束。可用以下命令查看：
+kept = 目录已保留：{ $dir }
+total = 完成，用时 { $seconds } 秒。
