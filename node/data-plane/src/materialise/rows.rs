@@ -1,0 +1,257 @@
+//! From raw files to the rows that may leave: scan, filter, project, limit, mask, write.
+//!
+//! It does not know grants: it is given columns, a filter and masks that were decided elsewhere.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use crypto::Hasher;
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::expr_fn::ident;
+use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig};
+use futures::StreamExt as _;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use schemas::decision::Obligations;
+use tokio::sync::mpsc;
+
+use super::filter::filter;
+use super::manifest::{ARTEFACT_FILES_MAX, ArtefactFile, file_name};
+use super::masks::{MaskKey, Masking};
+use crate::Error;
+
+/// Bytes of one file of an artefact, about: small enough to be checked and fetched beside others,
+/// large enough for good row groups.
+const FILE_BYTES: usize = 128 << 20;
+
+/// Rows of one batch; with 1,024 columns of text a batch stays below some tens of MiB.
+const BATCH_ROWS: usize = 8_192;
+
+/// Batches between the scan and the writer. Two would do; four hide a slow disk.
+const BATCHES_WAITING_MAX: usize = 4;
+
+/// Rows of one row group, as other Parquet writers have it.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+
+/// The raw files of one version.
+pub(crate) struct Source {
+    /// Absolute paths, in the table's order.
+    pub(crate) files: Vec<PathBuf>,
+    /// Their columns.
+    pub(crate) schema: SchemaRef,
+}
+
+/// What was written.
+pub(crate) struct Written {
+    pub(crate) files: Vec<ArtefactFile>,
+    pub(crate) rows: u64,
+    pub(crate) row_limit_reached: bool,
+    pub(crate) schema: SchemaRef,
+}
+
+/// Writes the entitled rows of `source` into the folder `into`.
+///
+/// # Errors
+/// [`Error::Record`] when the obligations do not fit the table, [`Error::Query`],
+/// [`Error::Parquet`], [`Error::Io`], [`Error::Columns`].
+pub(crate) async fn write_out(
+    source: &Source,
+    obligations: &Obligations,
+    key: MaskKey,
+    into: &Path,
+) -> Result<Written, Error> {
+    let before = projected(source, obligations)?;
+    let masking = Masking::new(key, &obligations.masks, &before)?;
+    let schema = Arc::clone(masking.schema());
+    let (sender, batches) = mpsc::channel(BATCHES_WAITING_MAX);
+    let writer = {
+        let (schema, into) = (Arc::clone(&schema), into.to_owned());
+        tokio::task::spawn_blocking(move || write(batches, &schema, &into))
+    };
+    let pumped = match scan(source, obligations).await {
+        Ok(Some(rows)) => pump(rows, &masking, obligations.rows_max, sender).await,
+        Ok(None) => {
+            drop(sender);
+            Ok((0, false))
+        }
+        Err(error) => {
+            drop(sender);
+            Err(error)
+        }
+    };
+    let files = writer.await.map_err(|_| Error::Worker("the artefact's writer"))??;
+    let (rows, row_limit_reached) = pumped?;
+    Ok(Written { files, rows, row_limit_reached, schema })
+}
+
+/// Filter, then projection in the obligations' order; none for a table without files. One partition keeps the table's row order,
+/// so that the same entitlement gives the same bytes.
+async fn scan(source: &Source, obligations: &Obligations) -> Result<Option<DataFrame>, Error> {
+    let failed = |source| Error::Query {
+        what: "read the rows of an entitlement",
+        source: Box::new(source),
+    };
+    if source.files.is_empty() {
+        return Ok(None);
+    }
+    let mut config =
+        SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS);
+    config.options_mut().execution.parquet.schema_force_view_types = false;
+    let context = SessionContext::new_with_config(config);
+    let mut paths = Vec::with_capacity(source.files.len());
+    for file in &source.files {
+        paths.push(file.to_str().map(str::to_owned).ok_or_else(|| Error::Record {
+            what: "read the rows of an entitlement",
+            why: "the node's folder has a name that is not UTF-8".to_owned(),
+        })?);
+    }
+    let options = ParquetReadOptions::default().schema(&source.schema);
+    let mut rows = context.read_parquet(paths, options).await.map_err(failed)?;
+    if let Some(predicate) = filter(&obligations.rows, &source.schema)? {
+        rows = rows.filter(predicate).map_err(failed)?;
+    }
+    rows = rows.select(obligations.columns.iter().map(ident)).map_err(failed)?;
+    if let Some(most) = obligations.rows_max {
+        // One more than may leave, to know whether the limit cut anything off.
+        let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_add(1);
+        rows = rows.limit(0, Some(most)).map_err(failed)?;
+    }
+    Ok(Some(rows))
+}
+
+/// The columns that leave, in the obligations' order.
+fn projected(source: &Source, obligations: &Obligations) -> Result<Schema, Error> {
+    let refuse = |why: String| Error::Record { what: "read the rows of an entitlement", why };
+    if obligations.columns.is_empty() {
+        return Err(refuse("the permit lets no column leave".to_owned()));
+    }
+    let mut fields = Vec::with_capacity(obligations.columns.len());
+    for name in &obligations.columns {
+        let field = source.schema.field_with_name(name);
+        fields.push(field.map_err(|_| refuse(format!("the table has no column {name}")))?.clone());
+    }
+    Ok(Schema::new(fields))
+}
+
+async fn pump(
+    rows: DataFrame,
+    masking: &Masking,
+    rows_max: Option<u64>,
+    sender: mpsc::Sender<RecordBatch>,
+) -> Result<(u64, bool), Error> {
+    let failed =
+        |source| Error::Query { what: "read the rows of an entitlement", source: Box::new(source) };
+    let mut stream = rows.execute_stream().await.map_err(failed)?;
+    let mut left = rows_max.unwrap_or(u64::MAX);
+    let mut sent: u64 = 0;
+    while let Some(batch) = stream.next().await {
+        let mut batch = batch.map_err(failed)?;
+        let found = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+        let is_cut = found > left;
+        if is_cut {
+            batch = batch.slice(0, usize::try_from(left).unwrap_or(0));
+        }
+        let taken = found.min(left);
+        left -= taken;
+        sent = sent.saturating_add(taken);
+        if taken > 0 && sender.send(masking.apply(&batch)?).await.is_err() {
+            // The writer ended early; its own error says why.
+            return Ok((sent, false));
+        }
+        if is_cut {
+            return Ok((sent, true));
+        }
+    }
+    Ok((sent, false))
+}
+
+fn write(
+    mut batches: mpsc::Receiver<RecordBatch>,
+    schema: &SchemaRef,
+    into: &Path,
+) -> Result<Vec<ArtefactFile>, Error> {
+    let failed = Error::parquet("write an artefact");
+    let mut files = Vec::new();
+    let mut open = open_file(into, files.len(), schema)?;
+    while let Some(batch) = batches.blocking_recv() {
+        if open.bytes_written().saturating_add(open.in_progress_size()) > FILE_BYTES {
+            let full = std::mem::replace(&mut open, open_file(into, files.len() + 1, schema)?);
+            files.push(close_file(full, files.len())?);
+        }
+        if files.len() >= ARTEFACT_FILES_MAX {
+            return Err(Error::Record {
+                what: "write an artefact",
+                why: format!("it has more than {ARTEFACT_FILES_MAX} files; narrow the grant"),
+            });
+        }
+        if let Err(source) = open.write(&batch) {
+            return Err(failed(source));
+        }
+    }
+    files.push(close_file(open, files.len())?);
+    Ok(files)
+}
+
+fn open_file(
+    into: &Path,
+    at: usize,
+    schema: &SchemaRef,
+) -> Result<ArrowWriter<HashedFile>, Error> {
+    let level = ZstdLevel::try_new(1).map_err(Error::parquet("choose a compression"))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        // Equal rows give equal bytes whatever version of a library wrote them.
+        .set_created_by("kouan".to_owned())
+        .build();
+    let file = HashedFile::create(&into.join(file_name(at)))?;
+    ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
+        .map_err(Error::parquet("open an artefact's file"))
+}
+
+fn close_file(writer: ArrowWriter<HashedFile>, at: usize) -> Result<ArtefactFile, Error> {
+    let file = writer.into_inner().map_err(Error::parquet("close an artefact's file"))?;
+    file.file.sync_all().map_err(Error::io("sync an artefact's file"))?;
+    Ok(ArtefactFile { name: file_name(at), bytes: file.bytes, digest: file.hasher.finish() })
+}
+
+/// A file that hashes what is written to it.
+struct HashedFile {
+    file: File,
+    hasher: Hasher,
+    bytes: u64,
+}
+
+impl HashedFile {
+    fn create(path: &Path) -> Result<Self, Error> {
+        let file = File::create_new(path).map_err(Error::io("create an artefact's file"))?;
+        Ok(Self { file, hasher: Hasher::new(), bytes: 0 })
+    }
+}
+
+impl Write for HashedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes = self.bytes.saturating_add(u64::try_from(written).unwrap_or(0));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// SM3 and size of a file that exists.
+pub(crate) fn digest_of_file(path: &Path, name: String) -> Result<ArtefactFile, Error> {
+    let mut file = File::open(path).map_err(Error::io("open a pinned file"))?;
+    let mut hasher = Hasher::new();
+    let bytes =
+        io::copy(&mut file, &mut hasher).map_err(Error::io("hash a pinned file"))?;
+    Ok(ArtefactFile { name, bytes, digest: hasher.finish() })
+}

@@ -1,0 +1,46 @@
+//! What a version's digests are taken over.
+//!
+//! It does not sign them: they go into the version's record, which the provider signs.
+
+use arrow::datatypes::SchemaRef;
+use crypto::{Digest, merkle};
+use schemas::canonical;
+use serde::Serialize;
+
+use crate::Error;
+use crate::ingest::StagedFile;
+
+/// One leaf of a version's Merkle tree.
+#[derive(Serialize)]
+struct Leaf<'a> {
+    name: &'a str,
+    bytes: u64,
+    sm3: Digest,
+}
+
+/// SM3 Merkle root (RFC 6962 shape) over name, size and SM3 of each file, by name.
+pub(crate) fn content_digest(files: &[StagedFile]) -> Result<Digest, Error> {
+    let mut files: Vec<&StagedFile> = files.iter().collect();
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut leaves = Vec::with_capacity(files.len());
+    for file in files {
+        let leaf = Leaf { name: &file.name, bytes: file.bytes, sm3: file.digest };
+        let bytes = canonical::to_bytes(&leaf).map_err(|source| Error::Record {
+            what: "hash a version's files",
+            why: source.to_string(),
+        })?;
+        leaves.push(merkle::leaf_digest(&bytes));
+    }
+    Ok(merkle::root_of(&leaves))
+}
+
+/// SM3 of names, types and nullability of the columns, in order.
+pub(crate) fn schema_digest(schema: &SchemaRef) -> Result<Digest, Error> {
+    let columns: Vec<(&str, String, bool)> = schema
+        .fields()
+        .iter()
+        .map(|field| (field.name().as_str(), field.data_type().to_string(), field.is_nullable()))
+        .collect();
+    canonical::digest(&columns)
+        .map_err(|source| Error::Record { what: "hash a schema", why: source.to_string() })
+}

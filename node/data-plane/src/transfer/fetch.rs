@@ -1,0 +1,160 @@
+//! Fetches chunks: several streams, each with a range, until nothing is missing.
+//!
+//! It does not judge the whole: it checks each chunk and leaves the rest to whoever called.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crypto::Digest;
+use crypto::merkle::leaf_digest;
+use crypto::seal::Opener;
+use schemas::ReleaseId;
+
+use super::channel::Client;
+use super::journal::Journal;
+use super::offer::{chunk_range, length};
+use super::wire::{Chunk, ChunksRequest};
+use super::{Failure, STREAMS, status};
+
+/// Chunks that are asked for at one time on one stream.
+const RANGE_CHUNKS: u64 = 32;
+
+/// Attempts in a row that bring nothing before the transfer is given up.
+const ATTEMPTS_MAX: u32 = 8;
+
+/// The first pause after a failed attempt; each further one is twice as long.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// How long a stream may bring nothing before it is asked for again.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// One fetch.
+pub(crate) struct Fetch {
+    pub(crate) client: Client,
+    pub(crate) release: ReleaseId,
+    pub(crate) journal: Arc<Journal>,
+    /// None when the chunks come in clear.
+    pub(crate) opener: Option<Arc<Opener>>,
+    /// Plain bytes of the whole artefact.
+    pub(crate) bytes: u64,
+    /// Plain bytes that are here.
+    pub(crate) fetched: AtomicU64,
+}
+
+impl Fetch {
+    /// Fetches what is missing. `go_on` is asked before every chunk and told how many bytes are
+    /// here.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] and [`Failure::ReleaseGone`] as the provider says,
+    /// [`Failure::Rejected`] for a chunk that is not what was offered, [`Failure::Unreachable`]
+    /// after [`ATTEMPTS_MAX`] attempts that brought nothing, and what `go_on` returns.
+    pub(crate) async fn run(
+        &self,
+        go_on: &(dyn Fn(u64) -> Result<(), Failure> + Send + Sync),
+    ) -> Result<(), Failure> {
+        let mut attempts = 0;
+        loop {
+            let missing: VecDeque<Range<u64>> = self.journal.missing(RANGE_CHUNKS).into();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let before = self.fetched.load(Ordering::Relaxed);
+            let queue = Mutex::new(missing);
+            let streams = (0..STREAMS).map(|_| self.stream(&queue, go_on));
+            let outcome = futures::future::try_join_all(streams).await;
+            match outcome {
+                Ok(_) => {}
+                Err(Failure::Unreachable { why }) => {
+                    attempts =
+                        if self.fetched.load(Ordering::Relaxed) > before { 1 } else { attempts + 1 };
+                    if attempts >= ATTEMPTS_MAX {
+                        return Err(Failure::Unreachable { why });
+                    }
+                    tracing::info!(release = %self.release, why, "a stream broke; go on");
+                    let pause = PAUSE_FIRST.saturating_mul(1 << attempts).min(PAUSE_MAX);
+                    tokio::time::sleep(pause).await;
+                    go_on(self.fetched.load(Ordering::Relaxed))?;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    async fn stream(
+        &self,
+        queue: &Mutex<VecDeque<Range<u64>>>,
+        go_on: &(dyn Fn(u64) -> Result<(), Failure> + Send + Sync),
+    ) -> Result<(), Failure> {
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        while let Some(range) = next() {
+            self.range(range, go_on).await?;
+        }
+        Ok(())
+    }
+
+    async fn range(
+        &self,
+        range: Range<u64>,
+        go_on: &(dyn Fn(u64) -> Result<(), Failure> + Send + Sync),
+    ) -> Result<(), Failure> {
+        let request = ChunksRequest {
+            release: self.release.to_string(),
+            from: range.start,
+            to: range.end,
+        };
+        let silent = |_| Failure::Unreachable { why: "nothing came for a minute".to_owned() };
+        let mut client = self.client.clone();
+        let mut stream = tokio::time::timeout(SILENCE_MAX, client.chunks(request))
+            .await
+            .map_err(silent)?
+            .map_err(|it| status::understood(&it))?
+            .into_inner();
+        for expected in range {
+            go_on(self.fetched.load(Ordering::Relaxed))?;
+            let chunk = tokio::time::timeout(SILENCE_MAX, stream.message())
+                .await
+                .map_err(silent)?
+                .map_err(|it| status::understood(&it))?
+                .ok_or_else(|| Failure::Unreachable { why: "the stream ended early".to_owned() })?;
+            self.take(expected, chunk).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens and keeps one chunk; both take a while, so beside the async threads.
+    async fn take(&self, expected: u64, chunk: Chunk) -> Result<(), Failure> {
+        if chunk.index != expected {
+            return Err(Failure::Rejected("the order of the chunks"));
+        }
+        let range = chunk_range(self.bytes, expected);
+        let plain_bytes = range.end - range.start;
+        let (journal, opener) = (Arc::clone(&self.journal), self.opener.clone());
+        let kept = tokio::task::spawn_blocking(move || {
+            let (leaf, plain) = match opener {
+                Some(opener) => {
+                    let leaf = leaf_digest(&chunk.content);
+                    let plain = opener
+                        .open_chunk(expected, chunk.content)
+                        .map_err(|_| Failure::Rejected("a sealed chunk"))?;
+                    (leaf, plain)
+                }
+                // In clear there is no seal to take up again; the files' digests judge at the end.
+                None => (Digest::ZERO, chunk.content),
+            };
+            if length(plain.len()) != plain_bytes {
+                return Err(Failure::Rejected("the length of a chunk"));
+            }
+            Ok(journal.keep(expected, leaf, &plain)?)
+        });
+        kept.await.map_err(|_| crate::Error::Worker("the chunk writer"))??;
+        self.fetched.fetch_add(plain_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}
