@@ -153,7 +153,7 @@ impl<'a> Client<'a> {
         let answer = self
             .agent
             .post(format!("{}/datasets/{dataset}/uploads", self.data))
-            .query("file_name", &name)
+            .query("file", &name)
             .header("authorization", self.bearer())
             .header("kouan-publish-intent", header)
             .header("idempotency-key", format!("{dataset}-{}", &digest.to_string()[..24]))
