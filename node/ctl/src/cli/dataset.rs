@@ -1,0 +1,123 @@
+//! `kouanctl dataset`.
+//!
+//! It does not know which moves the catalog allows; the catalog says so.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use schemas::dataset::{DatasetState, Grade, ShareAttribute};
+use schemas::{DatasetId, JobId, ParticipantId, StandardId};
+
+use super::{FromFile, Paging, code};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dataset {
+    /// Find datasets by words in title, summary, theme or identifier; all must occur.
+    #[command(after_help = "Example: kouanctl dataset search 集装箱 --grade G2")]
+    Search(Search),
+    /// Datasets that you may see.
+    #[command(after_help = "Example: kouanctl dataset list --provider gd.guangzhou.port")]
+    List(Find),
+    /// One dataset's card.
+    #[command(after_help = "Example: kouanctl dataset get gd.port.calls -o json")]
+    Get {
+        /// Which.
+        id: DatasetId,
+    },
+    /// Create or revise a card. The revision in the file is the one that it replaces, 0 for new.
+    #[command(after_help = "Example: kouanctl dataset describe -f calls.json")]
+    Describe(FromFile),
+    /// Move a dataset through its life.
+    #[command(after_help = "Example: kouanctl dataset move gd.port.calls SUBMITTED")]
+    Move {
+        /// Which.
+        id: DatasetId,
+        /// Where to: DEPT_APPROVED, SUBMITTED, APPROVED, PUBLISHED ...
+        #[arg(value_parser = |text: &str|
+            code(text, DatasetState::ALL, DatasetState::parse))]
+        state: DatasetState,
+    },
+    /// Publish a file as the next version: sign what it is, send it, wait for the verdict.
+    #[command(after_help = "Example: kouanctl dataset publish gd.port.calls calls.csv")]
+    Publish(Publish),
+    /// Published versions, oldest first.
+    #[command(after_help = "Example: kouanctl dataset versions gd.port.calls")]
+    Versions {
+        /// Of which dataset.
+        id: DatasetId,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Rows that a publish job kept out, with the reasons.
+    #[command(after_help = "Example: kouanctl dataset quarantine j-7f3a -o csv > rows.csv")]
+    Quarantine {
+        /// The publish job.
+        job: JobId,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// First rows of your own dataset's latest version.
+    #[command(after_help = "Example: kouanctl dataset preview gd.port.calls --limit 10")]
+    Preview {
+        /// Which.
+        id: DatasetId,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Data standards: the form that rows follow.
+    #[command(after_help = "Example: kouanctl dataset standards")]
+    Standards(Paging),
+    /// One edition of a data standard.
+    #[command(after_help = "Example: kouanctl dataset standard port-calls 1 -o json")]
+    Standard {
+        /// Which.
+        id: StandardId,
+        /// Its edition, from 1.
+        edition: u32,
+    },
+    /// Adopt an edition of a data standard.
+    #[command(after_help = "Example: kouanctl dataset adopt-standard -f port-calls.json")]
+    AdoptStandard(FromFile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// Words, in Chinese or English.
+    #[arg(required = true)]
+    pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) find: Find,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    /// Only of this provider.
+    #[arg(long)]
+    pub(crate) provider: Option<ParticipantId>,
+    /// Only of this grade: G1 to G4, IMPORTANT, CORE.
+    #[arg(long, value_parser = |text: &str| code(text, Grade::ALL, Grade::parse))]
+    pub(crate) grade: Option<Grade>,
+    /// Only with this share attribute: UNCONDITIONAL, CONDITIONAL, NOT_SHARED.
+    #[arg(long, value_parser = |text: &str|
+        code(text, ShareAttribute::ALL, ShareAttribute::parse))]
+    pub(crate) share: Option<ShareAttribute>,
+    #[command(flatten)]
+    pub(crate) paging: Paging,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    /// Of which dataset.
+    pub(crate) id: DatasetId,
+    /// CSV, NDJSON or what else its standard reads.
+    pub(crate) path: PathBuf,
+    /// Its encoding: UTF-8, GB18030, UTF-16LE, UTF-16BE; found out when absent.
+    #[arg(long)]
+    pub(crate) encoding: Option<String>,
+    /// Come back when the file has arrived, and do not wait for the verdict.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Makes a retry the same job; random when absent.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+}

@@ -1,0 +1,111 @@
+//! Uploads: say under signature what the file is, then send it.
+//!
+//! It does not look into the file; the node checks every row.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use crypto::{Digest, Hasher};
+use schemas::dataset::PublishIntent;
+use schemas::{DatasetId, Signed, canonical};
+use serde_json::Value;
+use ureq::SendBody;
+use ureq::http::Request;
+
+use super::session::now;
+use super::{Client, not_answered, query, read};
+use crate::Error;
+use crate::progress::Progress;
+
+/// What to publish.
+pub(crate) struct Upload {
+    /// Of which dataset.
+    pub(crate) dataset: DatasetId,
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// Its encoding, where it is known.
+    pub(crate) encoding: Option<String>,
+    /// Idempotency key.
+    pub(crate) key: String,
+}
+
+impl Client<'_> {
+    /// Signs for the file and sends it; the answer is the job that publishes it.
+    pub(crate) fn upload(&mut self, it: &Upload) -> Result<Value, Error> {
+        let wrong = |e| Error::file("read", &it.path, e);
+        let name = it
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        let name = name.ok_or_else(|| Error::input(it.path.display(), "name a file"))?;
+        let bytes = std::fs::metadata(&it.path).map_err(wrong)?.len();
+        // Also finds out whether the session still holds, before gigabytes are sent.
+        let server = self.data_server()?;
+        let principal: schemas::decision::Principal =
+            serde_json::from_value(self.get("/sessions")?).map_err(|e| Error::Answer {
+                server: server.clone(),
+                why: e.to_string(),
+            })?;
+        if self.node_signs() {
+            return Err(Error::KeyNeeded);
+        }
+        let intent = PublishIntent {
+            dataset: it.dataset.clone(),
+            file_digest: self.digest(&it.path, bytes)?,
+            file_bytes: bytes,
+            person: principal.person.ok_or(Error::Missing { flag: "person" })?,
+            participant: principal.participant,
+            at: now(),
+        };
+        let intent = self.signed(intent)?;
+        let progress = Progress::bytes(self.terminal, "step-uploading", bytes);
+        let mut body = progress.counted(File::open(&it.path).map_err(wrong)?);
+        let mut pairs = vec![("file", name)];
+        pairs.extend(it.encoding.clone().map(|encoding| ("encoding", encoding)));
+        let url = format!(
+            "{server}/api/v1/datasets/{}/uploads{}",
+            it.dataset,
+            query(&pairs)
+        );
+        let request = Request::builder()
+            .method("POST")
+            .uri(url)
+            .header("authorization", format!("Bearer {}", self.token()))
+            .header("kouan-publish-intent", intent)
+            .header("idempotency-key", &it.key)
+            .header("content-length", bytes)
+            .header("content-type", "application/octet-stream")
+            .body(SendBody::from_reader(&mut body))
+            .map_err(|e| Error::input(&it.key, e))?;
+        let answer = self
+            .patient
+            .run(request)
+            .map_err(|e| not_answered(&server, e))?;
+        read(&server, answer)
+    }
+
+    /// SM3 of the file.
+    fn digest(&self, path: &std::path::Path, bytes: u64) -> Result<Digest, Error> {
+        let wrong = |e| Error::file("read", path, e);
+        let progress = Progress::bytes(self.terminal, "step-hashing", bytes);
+        let mut file = progress.counted(File::open(path).map_err(wrong)?);
+        let mut hasher = Hasher::new();
+        std::io::copy(&mut file, &mut hasher).map_err(wrong)?;
+        Ok(hasher.finish())
+    }
+
+    /// The signed intent as its header carries it.
+    fn signed(&mut self, intent: PublishIntent) -> Result<String, Error> {
+        let bytes = canonical::to_bytes(&intent)?;
+        let key = self.open_key()?;
+        let signature = key.sign(PublishIntent::LABEL, &bytes)?;
+        let signed = Signed {
+            body: intent,
+            key: key.public().key_id(),
+            signature,
+        };
+        let bytes = canonical::to_bytes(&signed)?;
+        Ok(base64::engine::general_purpose::STANDARD.encode(bytes))
+    }
+}

@@ -1,0 +1,194 @@
+//! `dataset`: find, describe, publish, and look at one's own rows.
+//!
+//! It does not read rows of others; a transfer does.
+
+use schemas::command::Command;
+use schemas::dataset::{Dataset as Card, DatasetState};
+use schemas::standard::DataStandard;
+use schemas::{DatasetId, JobId};
+use serde_json::{Map, Value};
+
+use super::{Desk, job, parse};
+use crate::Error;
+use crate::cli::Paging;
+use crate::cli::dataset::{Dataset, Find, Publish};
+use crate::client::{Call, Client, Upload, Verb, query};
+use crate::files::read_record;
+use crate::output::{Column, Kind};
+
+const CARDS: &[Column] = &[
+    Column::text("col-id", "id"),
+    Column::text("col-title", "title"),
+    Column::text("col-provider", "provider"),
+    Column::text("col-grade", "grade"),
+    Column::text("col-share", "share"),
+    Column::text("col-state", "state"),
+    Column::number("col-revision", "revision"),
+];
+
+const VERSIONS: &[Column] = &[
+    Column::number("col-version", "body.number"),
+    Column::number("col-rows", "body.rows"),
+    Column::number("col-quarantined", "body.quarantined_rows"),
+    Column::number("col-bytes", "body.bytes"),
+    Column {
+        header: "col-score",
+        path: "body.verdict.score",
+        kind: Kind::Share,
+    },
+    Column::text("col-passed", "body.verdict.passed"),
+    Column::time("col-published-at", "body.published_at"),
+];
+
+const STANDARDS: &[Column] = &[
+    Column::text("col-id", "edition.standard"),
+    Column::number("col-edition", "edition.edition"),
+    Column::text("col-title", "title"),
+];
+
+const QUARANTINED: &[Column] = &[
+    Column::number("col-row", "row"),
+    Column::text("col-field", "findings.0.field"),
+    Column::text("col-rule", "findings.0.rule"),
+    Column::text("col-value", "findings.0.value"),
+    Column::text("col-why", "findings.0.why"),
+    Column {
+        header: "col-findings",
+        path: "findings",
+        kind: Kind::Count,
+    },
+];
+
+/// Rows that the data listener gives at most in one answer.
+const ROWS_PAGE: usize = 100;
+
+pub(super) fn run(it: Dataset, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    match it {
+        Dataset::Search(it) => find(&it.find, Some(it.words.join(" ")), desk),
+        Dataset::List(it) => find(&it, None, desk),
+        Dataset::Get { id } => desk.show(&format!("/datasets/{id}"), CARDS),
+        Dataset::Describe(it) => {
+            let card: Card = read_record(&it.file)?;
+            let (id, revision) = (card.id.clone(), card.revision);
+            let command = Command::DescribeDataset {
+                dataset: Box::new(card),
+            };
+            let path = format!("/datasets/{id}");
+            let answer = desk.client.change(Verb::Put, &path, revision, command)?;
+            desk.changed(&id, &answer)
+        }
+        Dataset::Move { id, state } => move_to(id, state, desk),
+        Dataset::Publish(it) => publish(it, desk),
+        Dataset::Versions { id, paging } => {
+            desk.list(&format!("/datasets/{id}/versions"), VERSIONS, paging)
+        }
+        Dataset::Quarantine { job, paging } => quarantine(&job, paging, desk),
+        Dataset::Preview { id, paging } => preview(&id, paging, desk),
+        Dataset::Standards(paging) => desk.list("/standards", STANDARDS, paging),
+        Dataset::Standard { id, edition } => {
+            desk.show(&format!("/standards/{id}/{edition}"), STANDARDS)
+        }
+        Dataset::AdoptStandard(it) => {
+            let standard: DataStandard = read_record(&it.file)?;
+            let id = format!("{}/{}", standard.edition.standard, standard.edition.edition);
+            let command = Command::AdoptStandard {
+                standard: Box::new(standard),
+            };
+            let answer = desk.client.change(Verb::Post, "/standards", 0, command)?;
+            desk.changed(&id, &answer)
+        }
+    }
+}
+
+fn find(it: &Find, words: Option<String>, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    let pairs: Vec<(&str, String)> = [
+        ("q", words),
+        ("provider", it.provider.as_ref().map(ToString::to_string)),
+        ("grade", it.grade.map(|it| it.to_string())),
+        ("share", it.share.map(|it| it.to_string())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect();
+    desk.list(&format!("/datasets{}", query(&pairs)), CARDS, it.paging)
+}
+
+fn move_to(id: DatasetId, to: DatasetState, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    if to == DatasetState::Retired {
+        desk.terminal.confirm("ask-retire", &id)?;
+    }
+    let card: Card = parse(desk.client.get(&format!("/datasets/{id}"))?)?;
+    let revision = card.revision;
+    let command = Command::MoveDataset {
+        dataset: id.clone(),
+        revision,
+        to,
+    };
+    let path = format!("/datasets/{id}/state");
+    let answer = desk.client.change(Verb::Post, &path, revision, command)?;
+    desk.changed(&id, &answer)
+}
+
+fn publish(it: Publish, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    let key = it.idempotency_key.map_or_else(|| Client::fresh("u"), Ok)?;
+    let Publish {
+        id: dataset,
+        path,
+        encoding,
+        no_wait,
+        ..
+    } = it;
+    let upload = Upload {
+        dataset,
+        path,
+        encoding,
+        key,
+    };
+    let queued = desk.client.upload(&upload)?;
+    if no_wait {
+        return desk.terminal.record(job::JOBS, &queued);
+    }
+    let id = queued["id"].as_str().unwrap_or_default().to_owned();
+    job::wait(&id, desk)
+}
+
+/// All quarantined rows that were asked for; the data listener gives a hundred at a time.
+fn quarantine(job: &JobId, paging: Paging, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    let most = paging.most();
+    let mut items: Vec<Value> = Vec::new();
+    let mut after: Option<u64> = None;
+    loop {
+        let wanted = most.map_or(ROWS_PAGE, |most| (most - items.len()).min(ROWS_PAGE));
+        let mut pairs = vec![("limit", wanted.to_string())];
+        pairs.extend(after.map(|it| ("after", it.to_string())));
+        let path = format!("/jobs/{job}/quarantine{}", query(&pairs));
+        let mut page = desk.client.call_data(&Call::get(path))?;
+        let found: Vec<Value> = parse(page["items"].take())?;
+        let empty = found.is_empty();
+        items.extend(found);
+        after = page["next_after"].as_u64();
+        let full = most.is_some_and(|most| items.len() >= most);
+        if full || empty || after.is_none() {
+            return desk.print(QUARANTINED, &items, after.is_some());
+        }
+    }
+}
+
+/// The first rows, each as a record of its columns.
+fn preview(id: &DatasetId, paging: Paging, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    let wanted = paging.most().unwrap_or(ROWS_PAGE).min(ROWS_PAGE);
+    let path = format!(
+        "/datasets/{id}/preview{}",
+        query(&[("limit", wanted.to_string())])
+    );
+    let mut answer = desk.client.call_data(&Call::get(path))?;
+    let columns: Vec<String> = parse(answer["columns"].take())?;
+    let rows: Vec<Vec<Value>> = parse(answer["rows"].take())?;
+    let record = |row: Vec<Value>| -> Value {
+        Value::Object(columns.iter().cloned().zip(row).collect::<Map<_, _>>())
+    };
+    let items: Vec<Value> = rows.into_iter().map(record).collect();
+    desk.terminal
+        .note("note-preview", &[("version", &answer["version"])]);
+    desk.terminal.rows(&columns, &items)
+}

@@ -1,0 +1,289 @@
+//! Errors in words: what is so, why, what to do next, and what to quote to an operator.
+//!
+//! It does not translate what the node wrote; that stands below, marked as the node's words.
+
+use schemas::code::{ErrorCode, ReasonCode};
+use schemas::decision::Reason;
+
+use super::Terminal;
+use super::cell::printable;
+use crate::Error;
+use crate::problem::Problem;
+
+/// The lines that tell of an error.
+pub(super) fn lines(terminal: &Terminal, error: &Error) -> Vec<String> {
+    match error {
+        Error::Problem(problem) => of_problem(terminal, problem),
+        other => {
+            let (what, fix) = of_error(terminal, other);
+            let mut lines = vec![headline(&what)];
+            lines.extend(fix.map(|key| indented(&terminal.say(key, &[]))));
+            lines
+        }
+    }
+}
+
+fn headline(text: &str) -> String {
+    format!("kouanctl: {text}")
+}
+
+fn indented(text: &str) -> String {
+    format!("  {text}")
+}
+
+/// What is so, and the key of what to do.
+fn of_error(terminal: &Terminal, error: &Error) -> (String, Option<&'static str>) {
+    let say = |key, arguments: &[(&str, &dyn std::fmt::Display)]| terminal.say(key, arguments);
+    match error {
+        Error::Missing { flag } => (say("err-missing", &[("flag", flag)]), Some("fix-missing")),
+        Error::Input { what, why } => (
+            say(
+                "err-input",
+                &[("what", &printable(what)), ("why", &printable(why))],
+            ),
+            None,
+        ),
+        Error::NoInput { flag } => (say("err-no-input", &[("flag", flag)]), None),
+        Error::NotConfirmed => (say("err-not-confirmed", &[]), None),
+        Error::OpenToOthers { path } => (
+            say("err-open-to-others", &[("path", &path.display())]),
+            None,
+        ),
+        Error::File {
+            action,
+            path,
+            source,
+        } => {
+            let known = match *action {
+                "read" => "err-file-read",
+                "remove" => "err-file-remove",
+                _ => "err-file-write",
+            };
+            (
+                say(known, &[("path", &path.display()), ("why", source)]),
+                None,
+            )
+        }
+        Error::Problem(problem) => (of_problem(terminal, problem).join("\n"), None),
+        Error::NoSuchEntry { index } => (say("err-no-entry", &[("index", index)]), None),
+        Error::Denied => (say("err-denied", &[]), None),
+        Error::JobFailed {
+            job, code, detail, ..
+        } => {
+            let title = terminal.say(title(*code), &[]);
+            let detail = printable(detail);
+            (
+                say(
+                    "err-job",
+                    &[("job", job), ("title", &title), ("detail", &detail)],
+                ),
+                None,
+            )
+        }
+        Error::JobCancelled { job } => (say("err-job-cancelled", &[("job", job)]), None),
+        Error::KeyNeeded => (say("err-key-needed", &[]), Some("fix-key-needed")),
+        Error::NotVerified { failed, all } => (
+            say("err-not-verified", &[("failed", failed), ("all", all)]),
+            Some("fix-not-verified"),
+        ),
+        Error::Unreachable { server, why } => (
+            say("err-unreachable", &[("server", server), ("why", why)]),
+            Some("fix-unreachable"),
+        ),
+        Error::TimedOut { what } => (
+            say("err-timed-out", &[("what", what)]),
+            Some("fix-timed-out"),
+        ),
+        Error::Answer { server, why } => (
+            say("err-answer", &[("server", server), ("why", why)]),
+            Some("fix-answer"),
+        ),
+        Error::Crypto(crypto::Error::WrongPassphrase) => (say("err-passphrase", &[]), None),
+        Error::Crypto(source) => (say("err-crypto", &[("why", source)]), None),
+        Error::Record(source) => (
+            say("err-record", &[("why", &printable(&source.to_string()))]),
+            None,
+        ),
+        Error::Ledger(source) => (
+            say("err-ledger", &[("why", &printable(&source.to_string()))]),
+            None,
+        ),
+    }
+}
+
+/// A refusal prints code, rule, citation, ledger index, trace and the next step.
+fn of_problem(terminal: &Terminal, problem: &Problem) -> Vec<String> {
+    let heading = format!(
+        "{} ({})",
+        terminal.say(title(problem.code), &[]),
+        problem.code
+    );
+    let mut lines = vec![headline(&heading)];
+    for it in &problem.reasons {
+        let (meaning, next) = reason(it.code);
+        let meaning = terminal.say(meaning, &[]);
+        let cites = printable(&it.cites);
+        let arguments: [(&str, &dyn std::fmt::Display); 3] =
+            [("code", &it.code), ("meaning", &meaning), ("cites", &cites)];
+        lines.push(indented(&terminal.say("err-reason", &arguments)));
+        lines.push(indented(
+            &terminal.say("err-next", &[("next", &terminal.say(next, &[]))]),
+        ));
+    }
+    if problem.reasons.is_empty() {
+        let detail = printable(&problem.detail);
+        lines.push(indented(
+            &terminal.say("err-detail", &[("detail", &detail)]),
+        ));
+        let next = terminal.say(fix(problem.code), &[]);
+        lines.push(indented(&terminal.say("err-next", &[("next", &next)])));
+    }
+    if let Some(seconds) = problem.retry_after_s {
+        lines.push(indented(
+            &terminal.say("err-retry-after", &[("seconds", &seconds)]),
+        ));
+    }
+    if let Some(index) = problem.ledger_index {
+        lines.push(indented(
+            &terminal.say("err-ledger-index", &[("index", &index)]),
+        ));
+    }
+    if !problem.trace.is_empty() {
+        lines.push(indented(
+            &terminal.say("err-trace", &[("trace", &printable(&problem.trace))]),
+        ));
+    }
+    lines
+}
+
+/// Key of a code's title.
+fn title(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Invalid => "err-invalid",
+        ErrorCode::SchemaViolation => "err-schema-violation",
+        ErrorCode::QualityGateFailed => "err-quality-gate-failed",
+        ErrorCode::Unauthenticated => "err-unauthenticated",
+        ErrorCode::Refused => "err-refused",
+        ErrorCode::NotFound => "err-not-found",
+        ErrorCode::Conflict => "err-conflict",
+        ErrorCode::PreconditionFailed | ErrorCode::PreconditionRequired => "err-precondition",
+        ErrorCode::KeyReused => "err-key-reused",
+        ErrorCode::LimitExceeded => "err-limit-exceeded",
+        ErrorCode::LockedOut => "err-locked-out",
+        ErrorCode::Unavailable => "err-unavailable",
+        ErrorCode::StorageFull => "err-storage-full",
+        ErrorCode::Tampered => "err-tampered",
+        ErrorCode::Internal => "err-internal",
+    }
+}
+
+/// Key of what to do about a code that comes without reasons.
+fn fix(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Invalid | ErrorCode::LimitExceeded => "fix-input",
+        ErrorCode::SchemaViolation | ErrorCode::QualityGateFailed => "fix-rows",
+        ErrorCode::Unauthenticated => "fix-sign-in",
+        ErrorCode::Refused => "fix-refused",
+        ErrorCode::NotFound => "fix-not-found",
+        ErrorCode::Conflict | ErrorCode::PreconditionFailed | ErrorCode::PreconditionRequired => {
+            "fix-conflict"
+        }
+        ErrorCode::KeyReused => "fix-key-reused",
+        ErrorCode::LockedOut | ErrorCode::Unavailable => "fix-later",
+        ErrorCode::StorageFull | ErrorCode::Tampered | ErrorCode::Internal => "fix-operator",
+    }
+}
+
+/// Keys of what a reason means and what to do about it.
+fn reason(code: ReasonCode) -> (&'static str, &'static str) {
+    match code {
+        ReasonCode::RoleMissing => ("reason-role", "next-role"),
+        ReasonCode::NotAParty => ("reason-party", "next-party"),
+        ReasonCode::DatasetNotServed => ("reason-not-served", "next-not-served"),
+        ReasonCode::NotShared => ("reason-not-shared", "next-not-shared"),
+        ReasonCode::GrantMissing => ("reason-grant-missing", "next-request"),
+        ReasonCode::GrantNotYetValid => ("reason-grant-early", "next-grant-early"),
+        ReasonCode::GrantExpired => ("reason-grant-expired", "next-request"),
+        ReasonCode::GrantRevoked => ("reason-grant-revoked", "next-grant-revoked"),
+        ReasonCode::PurposeMismatch => ("reason-purpose", "next-purpose"),
+        ReasonCode::ColumnNotGranted => ("reason-column", "next-column"),
+        ReasonCode::DestinationMismatch => ("reason-destination", "next-destination"),
+        ReasonCode::RowLimit => ("reason-rows", "next-rows"),
+        ReasonCode::CoreData => ("reason-core", "next-core"),
+        ReasonCode::ImportantData => ("reason-important", "next-important"),
+        ReasonCode::StaleView => ("reason-stale", "next-stale"),
+        ReasonCode::ClockUntrusted => ("reason-clock", "next-clock"),
+        ReasonCode::NotRecorded => ("reason-not-recorded", "next-not-recorded"),
+        ReasonCode::ReleaseEnded => ("reason-release", "next-release"),
+        ReasonCode::PrincipalNotValid => ("reason-principal", "next-principal"),
+        ReasonCode::SeparationOfDuties => ("reason-duties", "next-duties"),
+        ReasonCode::X0 => ("reason-x0", "next-core"),
+        ReasonCode::X1 => ("reason-x1", "next-export-authority"),
+        ReasonCode::X2 => ("reason-x2", "next-export-authority"),
+        ReasonCode::X3 => ("reason-x3", "next-core"),
+        ReasonCode::X4 => ("reason-x4", "next-important"),
+        ReasonCode::X5 => ("reason-x5", "next-export-personal"),
+        ReasonCode::X6 => ("reason-x6", "next-export-personal"),
+        ReasonCode::X7 => ("reason-x7", "next-export-open"),
+        ReasonCode::X14 => ("reason-x14", "next-export-personal"),
+        ReasonCode::X18 => ("reason-x18", "next-export-open"),
+    }
+}
+
+impl Terminal {
+    /// A reason as a row of a table: code, meaning, citation, next step.
+    pub(crate) fn reason_row(&self, it: &Reason) -> serde_json::Value {
+        let (meaning, next) = reason(it.code);
+        serde_json::json!({
+            "code": it.code, "meaning": self.say(meaning, &[]), "cites": it.cites,
+            "next": self.say(next, &[]),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::Language;
+    use crate::output::{Format, for_tests};
+
+    fn refused() -> Error {
+        let body = br#"{"code":"REFUSED","detail":"d","trace":"t-77","ledger_index":42,
+            "reasons":[{"code":"X5","cites":"PIPL 36"}]}"#;
+        Error::Problem(Box::new(Problem::read(403, body)))
+    }
+
+    #[test]
+    fn a_refusal_names_code_rule_citation_ledger_index_trace_and_next_step() {
+        for language in [Language::Zh, Language::En] {
+            let terminal = for_tests(language, Format::Table);
+            let text = lines(&terminal, &refused()).join("\n");
+            let next = terminal.say("next-export-personal", &[]);
+            let meaning = terminal.say("reason-x5", &[]);
+            let parts = [
+                "REFUSED",
+                "X5",
+                "PIPL 36",
+                "42",
+                "t-77",
+                next.as_str(),
+                meaning.as_str(),
+            ];
+            for part in parts {
+                assert!(text.contains(part), "{part} in {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_chinese_refusal_has_no_english_words_of_ours() {
+        let terminal = for_tests(Language::Zh, Format::Table);
+        let text = lines(&terminal, &refused()).join("\n");
+        let ours = text
+            .replace("kouanctl", "")
+            .replace("REFUSED", "")
+            .replace("PIPL", "");
+        let ours = ours.replace("t-77", "").replace("X5", "");
+        assert!(!ours.bytes().any(|b| b.is_ascii_alphabetic()), "{text}");
+    }
+}
