@@ -5,7 +5,7 @@
 //! processor and one disk; compare its numbers only with others from the same machine.
 //!
 //! ```text
-//! cargo run --release -p catalog --example write_rate -- [clients] [seconds] [node|person]
+//! cargo run --release -p catalog --example write_rate -- [clients] [seconds] [node|person] [in flight]
 //! ```
 //!
 //! `node` proposes commands that nodes author and that cost no signature of their own; `person`
@@ -52,8 +52,12 @@ async fn main() {
         Some("person") => Kind::Person,
         _ => Kind::Node,
     };
+    let mut options = Options::default();
+    if let Some(in_flight) = arguments.next().and_then(|text| text.parse().ok()) {
+        options.batches_in_flight = in_flight;
+    }
     let world = World::new();
-    let (_places, members) = found_three(&world, &Options::default()).await;
+    let (_places, members) = found_three(&world, &options).await;
     let members: Vec<Catalog> = members.into_iter().flatten().collect();
     run(&members, clients, Duration::from_secs(1), kind, "warm").await;
     let before = members[0].view().index();
