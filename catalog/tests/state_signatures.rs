@@ -13,11 +13,11 @@
 
 mod state_world;
 
-use catalog::state::{Batch, INTENT_LABEL, Signer, State, VERSION_LABEL, verify, verify_batch};
+use catalog::state::{Batch, Signer, State, verify, verify_batch};
 use crypto::{Label, SoftwareKey};
 use futures::executor::block_on;
 use schemas::command::{Command, Outcome, PersonSignature, Proposal, SignedProposal};
-use schemas::dataset::DatasetVersion;
+use schemas::dataset::{DatasetVersion, PublishIntent};
 use schemas::transfer::ReceiptSide;
 use schemas::{CommandId, Signed, canonical};
 use serde::Serialize;
@@ -252,19 +252,19 @@ fn signed_records_inside_commands_are_verified_too() {
         (
             "a version",
             "node-port",
-            version(INTENT_LABEL, VERSION_LABEL),
+            version(PublishIntent::LABEL, DatasetVersion::LABEL),
             "N",
         ),
         (
             "a version, wrong label",
             "node-port",
-            version(INTENT_LABEL, Label::Batch),
+            version(PublishIntent::LABEL, Label::Batch),
             "R",
         ),
         (
             "an intent, wrong label",
             "node-port",
-            version(Label::Batch, VERSION_LABEL),
+            version(Label::Batch, DatasetVersion::LABEL),
             "R",
         ),
         (

@@ -44,7 +44,7 @@ pub use clock::AUTHOR_SKEW_MAX_MS;
 pub use record::{
     Clock, Federation, RecordKey, RecordKind, RememberedCommand, Submission, WitnessedCheckpoint,
 };
-pub use signature::{INTENT_LABEL, Signer, VERSION_LABEL, VerifiedProposal, verify, verify_batch};
+pub use signature::{Signer, VerifiedProposal, verify, verify_batch};
 pub use snapshot::{SNAPSHOT_FORMAT, SnapshotError, SnapshotHeader};
 pub(crate) use store::KeyOwner;
 pub use store::State;

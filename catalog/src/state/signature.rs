@@ -11,19 +11,13 @@
 use crypto::sm2::verify_batch as verify_all;
 use crypto::{Digest, KeyId, Label, PublicKey, Signature};
 use schemas::command::{Author, Command, Proposal, SignedProposal};
+use schemas::dataset::{DatasetVersion, PublishIntent};
 use schemas::participant::{Node, Person};
 use schemas::{NodeId, Signed, canonical};
 use serde::Serialize;
 
 use super::batch::{Batch, frame};
 use super::store::State;
-
-/// The label under which a steward signs a publish intent: it binds her as a command does.
-pub const INTENT_LABEL: Label = Label::Command;
-
-/// The label under which a provider's key signs a dataset version. That key signs no proposals,
-/// so the two uses of the label cannot stand for each other.
-pub const VERSION_LABEL: Label = Label::Command;
 
 /// Whose signature holds over a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,11 +242,16 @@ fn checks_of<'a>(
 fn carried<'a>(keys: &Keys<'a>, command: &'a Command) -> Result<Vec<Check<'a>>, String> {
     Ok(match command {
         Command::PublishVersion { version } => vec![
-            Check::of_record(keys, version, VERSION_LABEL, "the version's signature")?,
+            Check::of_record(
+                keys,
+                version,
+                DatasetVersion::LABEL,
+                "the version's signature",
+            )?,
             Check::of_record(
                 keys,
                 &version.body.intent,
-                INTENT_LABEL,
+                PublishIntent::LABEL,
                 "the intent's signature",
             )?,
         ],

@@ -1,0 +1,93 @@
+//! The routes and their OpenAPI 3.1 document, from one source: a route that is not documented
+//! does not exist.
+//!
+//! It does not answer calls; one file per resource does.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use utoipa::openapi::{Info, OpenApiBuilder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::{Parts, routes as r};
+
+/// Largest body of a call in bytes: the largest record in canonical form, and room for its
+/// signature.
+pub(crate) const BODY_BYTES_MAX: usize = 2 << 20;
+
+fn documented() -> OpenApiRouter<Arc<Parts>> {
+    let info = Info::new("kouan", env!("CARGO_PKG_VERSION"));
+    let document = OpenApiBuilder::new().info(info).build();
+    OpenApiRouter::with_openapi(document)
+        .routes(routes!(r::session::challenge))
+        .routes(routes!(
+            r::session::sign_in,
+            r::session::sign_out,
+            r::session::current
+        ))
+        .routes(routes!(r::participant::list, r::participant::register))
+        .routes(routes!(r::participant::show))
+        .routes(routes!(
+            r::participant::nodes,
+            r::participant::register_node
+        ))
+        .routes(routes!(r::participant::bind_person))
+        .routes(routes!(r::standard::list, r::standard::adopt))
+        .routes(routes!(r::standard::show))
+        .routes(routes!(r::dataset::list))
+        .routes(routes!(r::dataset::show, r::dataset::describe))
+        .routes(routes!(r::dataset::move_to))
+        .routes(routes!(r::dataset::versions))
+        .routes(routes!(r::request::list, r::request::submit))
+        .routes(routes!(r::request::show))
+        .routes(routes!(r::request::decide))
+        .routes(routes!(r::request::withdraw))
+        .routes(routes!(r::grant::list))
+        .routes(routes!(r::grant::show))
+        .routes(routes!(r::grant::revoke))
+        .routes(routes!(r::transfer::list, r::transfer::start))
+        .routes(routes!(r::transfer::show))
+        .routes(routes!(r::job::list))
+        .routes(routes!(r::job::show))
+        .routes(routes!(r::job::cancel))
+        .routes(routes!(r::ledger::checkpoint))
+        .routes(routes!(r::ledger::entries))
+        .routes(routes!(r::ledger::evidence))
+        .routes(routes!(r::ledger::consistency))
+        .routes(routes!(r::policy::in_force, r::policy::adopt))
+        .routes(routes!(r::policy::explain))
+        .routes(routes!(r::catalog::status))
+}
+
+/// The OpenAPI document as JSON, indented, with a final line end: what is checked in.
+///
+/// # Errors
+/// [`serde_json::Error`] never in practice; the document is plain data.
+pub fn document() -> Result<String, serde_json::Error> {
+    let mut text = documented().into_openapi().to_pretty_json()?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// All routes, with the document itself at `/openapi.json`.
+pub(crate) fn router(parts: Arc<Parts>) -> Router {
+    let (router, document) = documented().split_for_parts();
+    let text: Arc<str> = document.to_json().unwrap_or_default().into();
+    router
+        .route(
+            "/openapi.json",
+            axum::routing::get(move || {
+                let text = text.clone();
+                async move {
+                    (
+                        [(http::header::CONTENT_TYPE, "application/json")],
+                        text.to_string(),
+                    )
+                }
+            }),
+        )
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(parts)
+}

@@ -1,0 +1,236 @@
+//! Datasets: find, describe, move through their life, and their versions.
+//!
+//! It does not take uploads and shows no rows; the data plane's listener does.
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, header};
+use schemas::code::Action;
+use schemas::command::Command;
+use schemas::dataset::{Dataset, DatasetVersion, Grade, ShareAttribute};
+use schemas::{DatasetId, ParticipantId, Signed};
+use serde::Deserialize;
+
+use super::{Body, Shared, read};
+use crate::Error;
+use crate::authn::Caller;
+use crate::change::{Change, Changed, etag, if_match, propose, wrong_route};
+use crate::gate::{Target, admit, pass};
+use crate::page::{Page, PageQuery};
+use crate::problem::{Failure, Problem};
+
+/// Longest search text in characters.
+const SEARCH_CHARS_MAX: usize = 200;
+
+/// What to find.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Find {
+    /// Words in title, summary, theme or identifier, in Chinese or English; all must occur.
+    q: Option<String>,
+    /// Only of this provider.
+    provider: Option<ParticipantId>,
+    /// Only of this grade.
+    grade: Option<Grade>,
+    /// Only with this share attribute.
+    share: Option<ShareAttribute>,
+    /// Most items in the answer.
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl Find {
+    fn admits(&self, dataset: &Dataset) -> bool {
+        let words = self.q.as_deref().unwrap_or_default().to_lowercase();
+        let text = [
+            dataset.id.as_str(),
+            &dataset.title.zh,
+            &dataset.title.en,
+            &dataset.summary.zh,
+            &dataset.summary.en,
+            &dataset.theme,
+        ]
+        .join("\n")
+        .to_lowercase();
+        self.provider
+            .as_ref()
+            .is_none_or(|it| *it == dataset.provider)
+            && self.grade.is_none_or(|it| it == dataset.grade)
+            && self.share.is_none_or(|it| it == dataset.share)
+            && words.split_whitespace().all(|word| text.contains(word))
+    }
+}
+
+/// A dataset that is not published is its provider's business only.
+fn may_see(dataset: &Dataset, reader: &ParticipantId) -> bool {
+    dataset.provider == *reader || (dataset.is_served() && dataset.visibility.admits(reader))
+}
+
+/// Find datasets.
+#[utoipa::path(get, path = "/api/v1/datasets", params(Find),
+    responses((status = 200, body = Page<Dataset>), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("dataset.discover"))))]
+pub(crate) async fn list(
+    State(parts): Shared,
+    caller: Caller,
+    query: Result<Query<Find>, QueryRejection>,
+) -> Result<Json<Page<Dataset>>, Failure> {
+    let Query(find) = query.map_err(|e| caller.fail(Error::from(e)))?;
+    if find
+        .q
+        .as_ref()
+        .is_some_and(|q| q.chars().count() > SEARCH_CHARS_MAX)
+    {
+        let why = format!("q: at most {SEARCH_CHARS_MAX} characters");
+        return Err(caller.fail(Error::Invalid { why }));
+    }
+    admit(&parts, &caller, Action::DatasetDiscover, Target::default()).await?;
+    let (view, read_at) = read(&parts);
+    let query = PageQuery {
+        limit: find.limit,
+        cursor: find.cursor.clone(),
+    };
+    let reader = &caller.principal.participant;
+    let found = view
+        .datasets()
+        .filter(|it| may_see(it, reader) && find.admits(it))
+        .cloned();
+    query
+        .cut(found, |it| it.id.to_string(), read_at)
+        .map(Json)
+        .map_err(|e| caller.fail(e))
+}
+
+/// One dataset's card.
+#[utoipa::path(get, path = "/api/v1/datasets/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = Dataset), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("dataset.discover"))))]
+pub(crate) async fn show(
+    State(parts): Shared,
+    caller: Caller,
+    id: Result<Path<DatasetId>, PathRejection>,
+) -> Result<Response, Failure> {
+    let Path(id) = id.map_err(|e| caller.fail(Error::from(e)))?;
+    let dataset = visible(&parts, &caller, &id)?;
+    admit(
+        &parts,
+        &caller,
+        Action::DatasetDiscover,
+        Target::dataset(&id),
+    )
+    .await?;
+    let mut response = Json(&dataset).into_response();
+    response
+        .headers_mut()
+        .insert(header::ETAG, etag(dataset.revision));
+    Ok(response)
+}
+
+/// The dataset, unless the caller may not know of it: then it does not exist for her.
+fn visible(parts: &crate::Parts, caller: &Caller, id: &DatasetId) -> Result<Dataset, Failure> {
+    let view = parts.catalog.view();
+    view.dataset(id)
+        .filter(|it| may_see(it, &caller.principal.participant))
+        .cloned()
+        .ok_or_else(|| {
+            caller.fail(Error::NotFound {
+                kind: "dataset",
+                id: id.to_string(),
+            })
+        })
+}
+
+/// Create or revise a dataset card.
+#[utoipa::path(put, path = "/api/v1/datasets/{id}", params(("id" = String, Path)),
+    request_body = Change,
+    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("dataset.describe"))))]
+pub(crate) async fn describe(
+    State(parts): Shared,
+    caller: Caller,
+    id: Result<Path<DatasetId>, PathRejection>,
+    headers: HeaderMap,
+    body: Body<Change>,
+) -> Result<Response, Failure> {
+    let Path(id) = id.map_err(|e| caller.fail(Error::from(e)))?;
+    let Json(change) = body.map_err(|e| caller.fail(Error::from(e)))?;
+    let revision = match change.command() {
+        Command::DescribeDataset { dataset } if dataset.id == id => dataset.revision,
+        _ => return Err(caller.fail(wrong_route("describe_dataset for this dataset"))),
+    };
+    if_match(&headers, revision).map_err(|e| caller.fail(e))?;
+    // A new dataset is not in the catalog yet, and the gate would ask whose it is.
+    let known = parts.catalog.view().dataset(&id).is_some();
+    let target = if known {
+        Target::dataset(&id)
+    } else {
+        Target::record(&id)
+    };
+    let permit = pass(&parts, &caller, Action::DatasetDescribe, target).await?;
+    propose(&parts, &caller, &permit, &headers, change).await
+}
+
+/// Move a dataset through its life.
+#[utoipa::path(post, path = "/api/v1/datasets/{id}/state", params(("id" = String, Path)),
+    request_body = Change,
+    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("dataset.describe"))))]
+pub(crate) async fn move_to(
+    State(parts): Shared,
+    caller: Caller,
+    id: Result<Path<DatasetId>, PathRejection>,
+    headers: HeaderMap,
+    body: Body<Change>,
+) -> Result<Response, Failure> {
+    let Path(id) = id.map_err(|e| caller.fail(Error::from(e)))?;
+    let Json(change) = body.map_err(|e| caller.fail(Error::from(e)))?;
+    let revision = match change.command() {
+        Command::MoveDataset {
+            dataset, revision, ..
+        } if *dataset == id => *revision,
+        _ => return Err(caller.fail(wrong_route("move_dataset for this dataset"))),
+    };
+    if_match(&headers, revision).map_err(|e| caller.fail(e))?;
+    let permit = pass(
+        &parts,
+        &caller,
+        Action::DatasetDescribe,
+        Target::dataset(&id),
+    )
+    .await?;
+    propose(&parts, &caller, &permit, &headers, change).await
+}
+
+/// Published versions, oldest first.
+#[utoipa::path(get, path = "/api/v1/datasets/{id}/versions",
+    params(("id" = String, Path), PageQuery),
+    responses((status = 200, body = Page<Signed<DatasetVersion>>),
+        (status = "default", body = Problem)),
+    extensions(("x-action" = json!("dataset.discover"))))]
+pub(crate) async fn versions(
+    State(parts): Shared,
+    caller: Caller,
+    id: Result<Path<DatasetId>, PathRejection>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Page<Signed<DatasetVersion>>>, Failure> {
+    let Path(id) = id.map_err(|e| caller.fail(Error::from(e)))?;
+    let Query(query) = query.map_err(|e| caller.fail(Error::from(e)))?;
+    visible(&parts, &caller, &id)?;
+    admit(
+        &parts,
+        &caller,
+        Action::DatasetDiscover,
+        Target::dataset(&id),
+    )
+    .await?;
+    let (view, read_at) = read(&parts);
+    let key = |it: &Signed<DatasetVersion>| format!("{:020}", it.body.number);
+    query
+        .cut(view.versions(&id).cloned(), key, read_at)
+        .map(Json)
+        .map_err(|e| caller.fail(e))
+}

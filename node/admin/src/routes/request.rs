@@ -1,0 +1,170 @@
+//! Requests for shared data: submit, read, decide, withdraw.
+//!
+//! It does not show a request to anyone but its parties and the supervising authority.
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use catalog::View;
+use http::{HeaderMap, header};
+use schemas::code::Action;
+use schemas::command::Command;
+use schemas::request::AccessRequest;
+use schemas::{ParticipantId, RequestId};
+
+use super::{Body, Shared, read};
+use crate::authn::Caller;
+use crate::change::{Change, Changed, etag, if_match, propose, wrong_route};
+use crate::gate::{Target, admit, pass};
+use crate::page::{Page, PageQuery};
+use crate::problem::{Failure, Problem};
+use crate::{Error, Parts};
+
+fn may_see(view: &View, request: &AccessRequest, reader: &ParticipantId) -> bool {
+    request.consumer == *reader
+        || view.authority() == Some(reader)
+        || view
+            .dataset(&request.dataset)
+            .is_some_and(|it| it.provider == *reader)
+}
+
+fn visible(parts: &Parts, caller: &Caller, id: &RequestId) -> Result<AccessRequest, Failure> {
+    let view = parts.catalog.view();
+    view.request(id)
+        .filter(|it| may_see(&view, it, &caller.principal.participant))
+        .cloned()
+        .ok_or_else(|| {
+            caller.fail(Error::NotFound {
+                kind: "request",
+                id: id.to_string(),
+            })
+        })
+}
+
+/// Requests that the caller's participant is party to.
+#[utoipa::path(get, path = "/api/v1/requests", params(PageQuery),
+    responses((status = 200, body = Page<AccessRequest>), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("request.read"))))]
+pub(crate) async fn list(
+    State(parts): Shared,
+    caller: Caller,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Page<AccessRequest>>, Failure> {
+    let Query(query) = query.map_err(|e| caller.fail(Error::from(e)))?;
+    admit(&parts, &caller, Action::RequestRead, Target::default()).await?;
+    let (view, read_at) = read(&parts);
+    let reader = &caller.principal.participant;
+    let found = view
+        .requests()
+        .filter(|it| may_see(&view, it, reader))
+        .cloned();
+    query
+        .cut(found, |it| it.id.to_string(), read_at)
+        .map(Json)
+        .map_err(|e| caller.fail(e))
+}
+
+/// One request.
+#[utoipa::path(get, path = "/api/v1/requests/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = AccessRequest), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("request.read"))))]
+pub(crate) async fn show(
+    State(parts): Shared,
+    caller: Caller,
+    id: Result<Path<RequestId>, PathRejection>,
+) -> Result<Response, Failure> {
+    let Path(id) = id.map_err(|e| caller.fail(Error::from(e)))?;
+    let request = visible(&parts, &caller, &id)?;
+    admit(&parts, &caller, Action::RequestRead, Target::record(&id)).await?;
+    let mut response = Json(&request).into_response();
+    response
+        .headers_mut()
+        .insert(header::ETAG, etag(request.revision));
+    Ok(response)
+}
+
+/// Ask for shared data.
+#[utoipa::path(post, path = "/api/v1/requests", request_body = Change,
+    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("request.submit"))))]
+pub(crate) async fn submit(
+    State(parts): Shared,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body<Change>,
+) -> Result<Response, Failure> {
+    let Json(change) = body.map_err(|e| caller.fail(Error::from(e)))?;
+    let Command::SubmitRequest { request } = change.command() else {
+        return Err(caller.fail(wrong_route("submit_request")));
+    };
+    let dataset = request.dataset.clone();
+    let permit = pass(
+        &parts,
+        &caller,
+        Action::RequestSubmit,
+        Target::dataset(&dataset),
+    )
+    .await?;
+    propose(&parts, &caller, &permit, &headers, change).await
+}
+
+/// Answer a request.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/decision", params(("id" = String, Path)),
+    request_body = Change,
+    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("request.decide"))))]
+pub(crate) async fn decide(
+    State(parts): Shared,
+    caller: Caller,
+    id: Result<Path<RequestId>, PathRejection>,
+    headers: HeaderMap,
+    body: Body<Change>,
+) -> Result<Response, Failure> {
+    let Path(id) = id.map_err(|e| caller.fail(Error::from(e)))?;
+    let Json(change) = body.map_err(|e| caller.fail(Error::from(e)))?;
+    let revision = match change.command() {
+        Command::DecideRequest {
+            request, revision, ..
+        } if *request == id => *revision,
+        _ => return Err(caller.fail(wrong_route("decide_request for this request"))),
+    };
+    if_match(&headers, revision).map_err(|e| caller.fail(e))?;
+    let request = visible(&parts, &caller, &id)?;
+    let target = Target {
+        dataset: Some(&request.dataset),
+        ..Target::record(&id)
+    };
+    let permit = pass(&parts, &caller, Action::RequestDecide, target).await?;
+    propose(&parts, &caller, &permit, &headers, change).await
+}
+
+/// Take a request back.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/withdrawal", params(("id" = String, Path)),
+    request_body = Change,
+    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("request.withdraw"))))]
+pub(crate) async fn withdraw(
+    State(parts): Shared,
+    caller: Caller,
+    id: Result<Path<RequestId>, PathRejection>,
+    headers: HeaderMap,
+    body: Body<Change>,
+) -> Result<Response, Failure> {
+    let Path(id) = id.map_err(|e| caller.fail(Error::from(e)))?;
+    let Json(change) = body.map_err(|e| caller.fail(Error::from(e)))?;
+    let revision = match change.command() {
+        Command::WithdrawRequest { request, revision } if *request == id => *revision,
+        _ => return Err(caller.fail(wrong_route("withdraw_request for this request"))),
+    };
+    if_match(&headers, revision).map_err(|e| caller.fail(e))?;
+    visible(&parts, &caller, &id)?;
+    let permit = pass(
+        &parts,
+        &caller,
+        Action::RequestWithdraw,
+        Target::record(&id),
+    )
+    .await?;
+    propose(&parts, &caller, &permit, &headers, change).await
+}

@@ -1,0 +1,91 @@
+//! Data standards.
+//!
+//! It does not validate rows against them; the data plane does.
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use http::HeaderMap;
+use schemas::code::Action;
+use schemas::command::Command;
+use schemas::standard::DataStandard;
+use schemas::{StandardEdition, StandardId};
+
+use super::{Body, Shared, read};
+use crate::Error;
+use crate::authn::Caller;
+use crate::change::{Change, Changed, propose, wrong_route};
+use crate::gate::{Target, admit, pass};
+use crate::page::{Page, PageQuery};
+use crate::problem::{Failure, Problem};
+
+/// Data standards of the federation.
+#[utoipa::path(get, path = "/api/v1/standards", params(PageQuery),
+    responses((status = 200, body = Page<DataStandard>), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("dataset.discover"))))]
+pub(crate) async fn list(
+    State(parts): Shared,
+    caller: Caller,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Page<DataStandard>>, Failure> {
+    let Query(query) = query.map_err(|e| caller.fail(Error::from(e)))?;
+    admit(&parts, &caller, Action::DatasetDiscover, Target::default()).await?;
+    let (view, read_at) = read(&parts);
+    let key = |it: &DataStandard| format!("{}/{:010}", it.edition.standard, it.edition.edition);
+    query
+        .cut(view.standards().cloned(), key, read_at)
+        .map(Json)
+        .map_err(|e| caller.fail(e))
+}
+
+/// One edition of a data standard.
+#[utoipa::path(get, path = "/api/v1/standards/{id}/{edition}",
+    params(("id" = String, Path), ("edition" = u32, Path)),
+    responses((status = 200, body = DataStandard), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("dataset.discover"))))]
+pub(crate) async fn show(
+    State(parts): Shared,
+    caller: Caller,
+    path: Result<Path<(StandardId, u32)>, PathRejection>,
+) -> Result<Json<DataStandard>, Failure> {
+    let Path((standard, edition)) = path.map_err(|e| caller.fail(Error::from(e)))?;
+    admit(
+        &parts,
+        &caller,
+        Action::DatasetDiscover,
+        Target::record(&standard),
+    )
+    .await?;
+    let id = format!("{standard}/{edition}");
+    let found = parts
+        .catalog
+        .view()
+        .standard(&StandardEdition { standard, edition })
+        .cloned();
+    found.map(Json).ok_or_else(|| {
+        caller.fail(Error::NotFound {
+            kind: "data standard",
+            id,
+        })
+    })
+}
+
+/// Adopt an edition of a data standard.
+#[utoipa::path(post, path = "/api/v1/standards", request_body = Change,
+    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+    extensions(("x-action" = json!("standard.adopt"))))]
+pub(crate) async fn adopt(
+    State(parts): Shared,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body<Change>,
+) -> Result<Response, Failure> {
+    let Json(change) = body.map_err(|e| caller.fail(Error::from(e)))?;
+    let Command::AdoptStandard { standard } = change.command() else {
+        return Err(caller.fail(wrong_route("adopt_standard")));
+    };
+    let target = Target::record(&standard.edition.standard);
+    let permit = pass(&parts, &caller, Action::StandardAdopt, target).await?;
+    propose(&parts, &caller, &permit, &headers, change).await
+}
