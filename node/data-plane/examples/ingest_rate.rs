@@ -12,7 +12,10 @@ use schemas::standard::DataStandard;
 
 fn standard(name: &str) -> Result<DataStandard, Box<dyn Error>> {
     let shipped = shipped::standards()?;
-    match shipped.into_iter().find(|it| it.edition.standard.as_str() == name) {
+    match shipped
+        .into_iter()
+        .find(|it| it.edition.standard.as_str() == name)
+    {
         Some(standard) => Ok(standard),
         None => Ok(serde_json::from_slice(&std::fs::read(name)?)?),
     }
@@ -35,12 +38,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let workers = arguments.next().map_or(Ok(2), |text| text.parse())?;
     let dir = tempfile::tempdir_in(".")?;
-    let measured = measure(Path::new(&file), &standard(&name)?, &[], dir.path(), workers).await?;
+    let measured = measure(
+        Path::new(&file),
+        &standard(&name)?,
+        &[],
+        dir.path(),
+        workers,
+    )
+    .await?;
     let rows = measured.rows + measured.quarantined_rows;
     let seconds = (measured.ingest + measured.commit).as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = rows as f64 / seconds;
-    println!("rows            {rows} ({} kept out)", measured.quarantined_rows);
+    println!(
+        "rows            {rows} ({} kept out)",
+        measured.quarantined_rows
+    );
     println!("parquet bytes   {}", measured.bytes);
     println!("ingest          {:.2} s", measured.ingest.as_secs_f64());
     println!("commit          {:.3} s", measured.commit.as_secs_f64());

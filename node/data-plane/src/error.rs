@@ -200,11 +200,17 @@ impl Error {
     pub(crate) fn query(
         what: &'static str,
     ) -> impl FnOnce(datafusion::error::DataFusionError) -> Self {
-        move |source| Self::Query { what, source: Box::new(source) }
+        move |source| Self::Query {
+            what,
+            source: Box::new(source),
+        }
     }
 
     pub(crate) fn table(what: &'static str) -> impl FnOnce(deltalake::DeltaTableError) -> Self {
-        move |source| Self::Table { what, source: Box::new(source) }
+        move |source| Self::Table {
+            what,
+            source: Box::new(source),
+        }
     }
 }
 

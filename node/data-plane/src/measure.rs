@@ -49,7 +49,10 @@ pub async fn measure(
     let plan = Plan::compile(standard, &BTreeSet::new())?;
     let staging = dir.join("staging");
     std::fs::create_dir_all(&staging).map_err(Error::io("create the staging folder"))?;
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = file
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let source = Source::file(file, &name);
     let begun = Instant::now();
     let ingest = Ingest {

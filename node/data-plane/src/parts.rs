@@ -88,7 +88,12 @@ impl SendRate {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jobs_running: 2, publish_workers: 2, upload_bytes_max: 8 << 30, send_rate: SendRate::default() }
+        Self {
+            jobs_running: 2,
+            publish_workers: 2,
+            upload_bytes_max: 8 << 30,
+            send_rate: SendRate::default(),
+        }
     }
 }
 

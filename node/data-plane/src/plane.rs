@@ -58,10 +58,13 @@ impl DataPlane {
             std::fs::create_dir_all(parts.dir.join(folder))
                 .map_err(Error::io("create the data folders"))?;
         }
-        let recovered = parts.jobs.recover(parts.clock.now()).map_err(|source| Error::Record {
-            what: "recover the jobs",
-            why: source.to_string(),
-        })?;
+        let recovered = parts
+            .jobs
+            .recover(parts.clock.now())
+            .map_err(|source| Error::Record {
+                what: "recover the jobs",
+                why: source.to_string(),
+            })?;
         tracing::info!(?recovered, "recover the jobs");
         let participants: BTreeSet<_> = parts.hosted.keys().cloned().collect();
         rows::sweep(&parts.dir, &parts.jobs, &participants)?;
@@ -71,7 +74,12 @@ impl DataPlane {
         let incoming = crypto::tls::incoming::accept(listener, server_tls);
         let listener = tokio::spawn(serve(incoming, router, stopped.clone()));
         let workers = tokio::spawn(runner::run(parts, stopped));
-        Ok(Self { stop, transfers, listener, workers })
+        Ok(Self {
+            stop,
+            transfers,
+            listener,
+            workers,
+        })
     }
 
     /// Takes no new work, lets what runs come to its end, and ends every release. A job that does
@@ -125,16 +133,15 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _said = stop.wait_for(|stop| *stop).await;
 }
 
-async fn connection(
-    stream: PeerTlsStream,
-    router: axum::Router,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn connection(stream: PeerTlsStream, router: axum::Router, mut stop: watch::Receiver<bool>) {
     let peer = Peer(stream.peer_spki());
     let address = stream.peer_address();
     let service = router.layer(axum::Extension(peer));
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_MAX);
     server
         .http2()
         .timer(TokioTimer::new())

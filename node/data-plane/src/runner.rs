@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jobs::{Job, JobFailure, JobKind, JobOutcome};
-use schemas::code::ErrorCode;
 use schemas::DatasetId;
+use schemas::code::ErrorCode;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{Parts, publish, transfer};
 
@@ -73,8 +74,9 @@ pub(crate) async fn run(parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
 async fn work(parts: &Arc<Parts>, turns: &Turns, job: Job) {
     let id = job.id.clone();
     tracing::info!(job = %id, attempt = job.attempt, "run a job");
-    // In a task of its own, so that a panic fails this job only.
-    let task = {
+    // In a task of its own, so that a panic fails this job only; it ends with this one, so that a
+    // node that stopped does not go on working.
+    let task = AbortOnDropHandle::new({
         let parts = Arc::clone(parts);
         let turn = match &job.kind {
             JobKind::Publish { dataset, .. } => Some(turns.of(dataset)),
@@ -87,7 +89,7 @@ async fn work(parts: &Arc<Parts>, turns: &Turns, job: Job) {
             };
             execute(&parts, &job).await
         })
-    };
+    });
     let outcome = task.await.unwrap_or_else(|_| {
         Err(JobFailure {
             code: ErrorCode::Internal,

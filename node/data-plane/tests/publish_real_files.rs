@@ -24,7 +24,10 @@ fn data() -> PathBuf {
 
 async fn check(dataset: &str, rows: u64, quarantined: u64) {
     let described = shipped::datasets().unwrap();
-    let described = described.into_iter().find(|it| it.id.as_str() == dataset).unwrap();
+    let described = described
+        .into_iter()
+        .find(|it| it.id.as_str() == dataset)
+        .unwrap();
     let standard = shipped::standards()
         .unwrap()
         .into_iter()
@@ -36,11 +39,17 @@ async fn check(dataset: &str, rows: u64, quarantined: u64) {
     let rules: Vec<_> = described
         .quality_rules
         .into_iter()
-        .filter(|rule| !matches!(rule.check, schemas::quality::QualityCheck::References { .. }))
+        .filter(|rule| {
+            !matches!(
+                rule.check,
+                schemas::quality::QualityCheck::References { .. }
+            )
+        })
         .collect();
     let dir = tempfile::tempdir().unwrap();
-    let measured =
-        measure(&data().join(&source.path), &standard, &rules, dir.path(), 2).await.unwrap();
+    let measured = measure(&data().join(&source.path), &standard, &rules, dir.path(), 2)
+        .await
+        .unwrap();
     assert_eq!(
         (measured.rows, measured.quarantined_rows),
         (rows - quarantined, quarantined),

@@ -14,13 +14,14 @@ use crate::Error;
 /// small enough that the few that are on their way at any time are nothing.
 pub(crate) const BLOCK_BYTES: usize = 4 << 20;
 
-const _: () = assert!(BLOCK_BYTES > 2 * RECORD_BYTES_MAX, "a block holds at least one record");
+const _: () = assert!(
+    BLOCK_BYTES > 2 * RECORD_BYTES_MAX,
+    "a block holds at least one record"
+);
 
 /// Whole records of a file.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// Which block, counted from 0.
-    pub(crate) number: u64,
     /// Its text; UTF-8 unless the file says so wrongly.
     pub(crate) text: Vec<u8>,
     /// Bytes of text before it.
@@ -44,7 +45,6 @@ pub(crate) struct Blocks {
     text: Text,
     layout: Layout,
     carried: Vec<u8>,
-    number: u64,
     offset: u64,
     spans: Vec<Span>,
     is_ended: bool,
@@ -56,21 +56,17 @@ impl Blocks {
             text,
             layout,
             carried: Vec::with_capacity(BLOCK_BYTES * 2),
-            number: 0,
             offset: 0,
             spans: Vec::new(),
             is_ended: false,
         }
     }
 
-    /// As what the file is read.
-    pub(crate) fn text(&self) -> &Text {
-        &self.text
-    }
-
     /// Reads the header: the names of the columns as they are written. `None` for an empty file.
     pub(crate) fn header(&mut self) -> Result<Option<Vec<String>>, Error> {
-        let Layout::Csv { delimiter } = self.layout else { return Ok(None) };
+        let Layout::Csv { delimiter } = self.layout else {
+            return Ok(None);
+        };
         loop {
             self.fill()?;
             if self.carried.is_empty() {
@@ -138,8 +134,10 @@ impl Blocks {
         let mut carried = Vec::with_capacity(BLOCK_BYTES * 2);
         carried.extend_from_slice(&rest);
         let text = std::mem::replace(&mut self.carried, carried);
-        let block = Block { number: self.number, offset: self.offset, text };
-        self.number += 1;
+        let block = Block {
+            offset: self.offset,
+            text,
+        };
         self.offset += super::source::as_u64(block.text.len());
         Ok(Some(block))
     }
@@ -181,7 +179,11 @@ impl Blocks {
     }
 
     fn ending(&self) -> Ending {
-        if self.is_ended { Ending::Complete } else { Ending::MoreFollows }
+        if self.is_ended {
+            Ending::Complete
+        } else {
+            Ending::MoreFollows
+        }
     }
 
     fn drop_front(&mut self, count: usize) {

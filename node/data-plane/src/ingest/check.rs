@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use arrow::array::{Array, BooleanArray, Float64Array, Int64Array, StringArray};
-use arrow::array::{AsArray, ArrayRef};
+use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 use regex::Regex;
 use schemas::format::Format;
@@ -75,7 +75,9 @@ impl Rules {
                 })
         });
         let length = |limit: Option<u64>, default| {
-            limit.map_or(default, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+            limit.map_or(default, |limit| {
+                usize::try_from(limit).unwrap_or(usize::MAX)
+            })
         };
         let mut out = Self {
             admits_null: field.admits_null(),
@@ -105,7 +107,10 @@ impl Rules {
     pub(crate) fn check(&self, array: &ArrayRef, found: &mut dyn FnMut(usize, Broken)) {
         if !self.admits_null && array.null_count() > 0 {
             for row in (0..array.len()).filter(|row| array.is_null(*row)) {
-                found(row, ("required", "the standard requires a value".to_owned()));
+                found(
+                    row,
+                    ("required", "the standard requires a value".to_owned()),
+                );
             }
         }
         if let Some(array) = array.as_primitive_opt::<Int64Type>() {
@@ -138,7 +143,10 @@ impl Rules {
                 found(row, ("maximum", format!("greater than {max}")));
             }
             if let Some(limit) = over.filter(|limit| value <= *limit) {
-                found(row, ("exclusiveMinimum", format!("not greater than {limit}")));
+                found(
+                    row,
+                    ("exclusiveMinimum", format!("not greater than {limit}")),
+                );
             }
             if let Some(limit) = under.filter(|limit| value >= *limit) {
                 found(row, ("exclusiveMaximum", format!("not less than {limit}")));
@@ -170,7 +178,10 @@ impl Rules {
                 found(row, ("maximum", format!("greater than {limit}")));
             }
             if let Some(limit) = over.filter(|limit| value <= *limit) {
-                found(row, ("exclusiveMinimum", format!("not greater than {limit}")));
+                found(
+                    row,
+                    ("exclusiveMinimum", format!("not greater than {limit}")),
+                );
             }
             if let Some(limit) = under.filter(|limit| value >= *limit) {
                 found(row, ("exclusiveMaximum", format!("not less than {limit}")));
@@ -186,12 +197,24 @@ impl Rules {
             let Some(value) = value else { continue };
             // A text has at most as many characters as bytes, and at least a quarter of them.
             if value.len() > self.length_max && value.chars().count() > self.length_max {
-                found(row, ("maxLength", format!("longer than {} characters", self.length_max)));
+                found(
+                    row,
+                    (
+                        "maxLength",
+                        format!("longer than {} characters", self.length_max),
+                    ),
+                );
             }
             if value.len() < self.length_min.saturating_mul(4)
                 && value.chars().count() < self.length_min
             {
-                found(row, ("minLength", format!("shorter than {} characters", self.length_min)));
+                found(
+                    row,
+                    (
+                        "minLength",
+                        format!("shorter than {} characters", self.length_min),
+                    ),
+                );
             }
             if let Some(pattern) = &self.pattern
                 && !pattern.is_match(value)
@@ -220,10 +243,21 @@ impl Rules {
         is_member: impl Fn(&Values) -> bool,
         found: &mut dyn FnMut(usize, Broken),
     ) {
-        if self.values.as_ref().is_some_and(|values| !is_member(values)) {
-            found(row, ("enum", "not one of the values of the standard".to_owned()));
+        if self
+            .values
+            .as_ref()
+            .is_some_and(|values| !is_member(values))
+        {
+            found(
+                row,
+                ("enum", "not one of the values of the standard".to_owned()),
+            );
         }
-        if self.constant.as_ref().is_some_and(|values| !is_member(values)) {
+        if self
+            .constant
+            .as_ref()
+            .is_some_and(|values| !is_member(values))
+        {
             found(row, ("const", "not the value of the standard".to_owned()));
         }
     }

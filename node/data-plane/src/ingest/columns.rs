@@ -156,7 +156,10 @@ const WHOLE_MAX: f64 = 9_223_372_036_854_775_808.0;
 /// JSON Schema takes 1.0 for a whole number (validation, 6.1.1).
 fn whole(value: f64) -> Option<i64> {
     let is_whole = value.fract() == 0.0 && (-WHOLE_MAX..WHOLE_MAX).contains(&value);
-    #[expect(clippy::cast_possible_truncation, reason = "whole and in range, as just checked")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole and in range, as just checked"
+    )]
     is_whole.then_some(value as i64)
 }
 
@@ -170,7 +173,9 @@ fn boolean(text: &str) -> Option<bool> {
 
 /// Microseconds since 1970 in UTC.
 fn instant(text: &str) -> Option<i64> {
-    chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_micros())
+    chrono::DateTime::parse_from_rfc3339(text)
+        .ok()
+        .map(|at| at.timestamp_micros())
 }
 
 /// Days since 1970-01-01.
@@ -210,7 +215,11 @@ fn digits(bytes: &[u8]) -> Option<i32> {
     if bytes.is_empty() || bytes.len() > 4 || !bytes.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    Some(bytes.iter().fold(0, |sum, byte| sum * 10 + i32::from(byte - b'0')))
+    Some(
+        bytes
+            .iter()
+            .fold(0, |sum, byte| sum * 10 + i32::from(byte - b'0')),
+    )
 }
 
 /// Days since 1970-01-01 of a day of the proleptic Gregorian calendar, by counting eras of 400

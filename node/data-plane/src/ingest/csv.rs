@@ -33,11 +33,17 @@ impl CsvFile<'_> {
             Err(wrong) => return Err(self.wrong_byte(block, wrong.valid_up_to())),
         };
         let bytes = text.as_bytes();
-        let has_nul = memchr(0, bytes).is_some();
+        let held = Held {
+            text,
+            has_nul: memchr(0, bytes).is_some(),
+        };
         let missing: Vec<usize> = (0..self.plan.columns.len())
             .filter(|column| !self.places.contains(&Some(*column)))
             .collect();
-        let mut rows = Rows::new(self.plan, bytes.len() / (self.header.len() * 6).max(16) + 16);
+        let mut rows = Rows::new(
+            self.plan,
+            bytes.len() / (self.header.len() * 6).max(16) + 16,
+        );
         let mut starts: Vec<usize> = Vec::new();
         let mut spans: Vec<Span> = Vec::with_capacity(self.header.len());
         let mut at = 0;
@@ -47,7 +53,7 @@ impl CsvFile<'_> {
                 Found::Record { next } => {
                     if !record::is_blank(&spans) {
                         let line = text.get(at..next).unwrap_or_default();
-                        if self.read_row(text, line, has_nul, &spans, &mut rows) {
+                        if self.read_row(&held, line, &spans, &mut rows) {
                             missing.iter().for_each(|column| rows.push_null(*column));
                             rows.end_row();
                             starts.push(at);
@@ -75,26 +81,23 @@ impl CsvFile<'_> {
     }
 
     /// Puts a record's fields into their columns; `false` when it is rejected as a whole.
-    fn read_row(
-        &self,
-        text: &str,
-        line: &str,
-        has_nul: bool,
-        spans: &[Span],
-        rows: &mut Rows<'_>,
-    ) -> bool {
+    fn read_row(&self, held: &Held<'_>, line: &str, spans: &[Span], rows: &mut Rows<'_>) -> bool {
         if spans.len() != self.places.len() {
-            let why = format!("{} fields, the header has {}", spans.len(), self.places.len());
+            let why = format!(
+                "{} fields, the header has {}",
+                spans.len(),
+                self.places.len()
+            );
             rows.reject("columns", why, line);
             return false;
         }
-        if has_nul && memchr(0, line.as_bytes()).is_some() {
+        if held.has_nul && memchr(0, line.as_bytes()).is_some() {
             rows.reject("nul", "a NUL byte stands in it".to_owned(), line);
             return false;
         }
         for (span, place) in spans.iter().zip(self.places) {
             if let Some(column) = place {
-                rows.push_text(*column, &value(text, span));
+                rows.push_text(*column, &value(held.text, span));
             }
         }
         true
@@ -104,12 +107,21 @@ impl CsvFile<'_> {
     fn original(&self, text: &str, start: usize) -> Map<String, Value> {
         let mut spans = Vec::new();
         let delimiter = self.plan.delimiter;
-        record::read(text.as_bytes(), start, delimiter, Ending::Complete, &mut spans);
+        record::read(
+            text.as_bytes(),
+            start,
+            delimiter,
+            Ending::Complete,
+            &mut spans,
+        );
         let fields = self.header.iter().zip(&spans).zip(self.places);
         fields
             .filter(|(_, place)| place.is_some())
             .map(|((name, span), _)| {
-                (name.clone(), Value::from(super::quarantine::cut(&value(text, span))))
+                (
+                    name.clone(),
+                    Value::from(super::quarantine::cut(&value(text, span))),
+                )
             })
             .collect()
     }
@@ -135,6 +147,13 @@ impl CsvFile<'_> {
             suspected: None,
         }
     }
+}
+
+/// A block's text, known to be UTF-8.
+struct Held<'a> {
+    text: &'a str,
+    /// Whether any of its lines must be searched for NUL bytes.
+    has_nul: bool,
 }
 
 fn value<'a>(text: &'a str, span: &Span) -> Cow<'a, str> {

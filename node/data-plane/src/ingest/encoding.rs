@@ -92,8 +92,12 @@ impl Text {
         let found = bytes.fill(&mut head)?;
         let head = &head[..found];
         let mark = Charset::of_mark(head);
-        let charset = declared.or(mark.map(|(charset, _)| charset)).unwrap_or(Charset::Utf8);
-        let skipped = mark.filter(|(marked, _)| *marked == charset).map_or(0, |(_, length)| length);
+        let charset = declared
+            .or(mark.map(|(charset, _)| charset))
+            .unwrap_or(Charset::Utf8);
+        let skipped = mark
+            .filter(|(marked, _)| *marked == charset)
+            .map_or(0, |(_, length)| length);
         let decoder = (charset != Charset::Utf8)
             .then(|| charset.encoding().new_decoder_without_bom_handling());
         Ok(Self {
@@ -137,7 +141,12 @@ impl Text {
         Ok(!self.is_ended)
     }
 
-    fn decode(&mut self, decoder: &mut Decoder, raw: usize, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn decode(
+        &mut self,
+        decoder: &mut Decoder,
+        raw: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let mut done = 0;
         let begins_at = self.bytes.offset().saturating_sub(as_u64(raw));
         loop {
@@ -219,7 +228,11 @@ fn read_all(mut decoder: Decoder, raw: &[u8], is_last: bool, text: &mut String) 
 /// Whether text with NUL bytes looks like UTF-16 read as something else.
 pub(crate) fn suspected_utf16(text: &[u8]) -> Option<Charset> {
     let zeros = |odd: usize| {
-        text.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count()
+        text.iter()
+            .skip(odd)
+            .step_by(2)
+            .filter(|byte| **byte == 0)
+            .count()
     };
     let half = text.len() / 2;
     match (zeros(0), zeros(1)) {

@@ -65,7 +65,10 @@ impl Format {
         let name = name.strip_suffix(".gz").unwrap_or(&name);
         if name.ends_with(".parquet") {
             Self::Parquet
-        } else if [".ndjson", ".jsonl", ".json"].iter().any(|end| name.ends_with(end)) {
+        } else if [".ndjson", ".jsonl", ".json"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        {
             Self::Ndjson
         } else {
             Self::Csv
@@ -140,7 +143,13 @@ impl Ingest<'_> {
     pub fn run(&self, watch: &dyn Watch) -> Result<Staged, Error> {
         let first = work::run(self, self.charset, watch);
         let result = match first {
-            Err(Error::WrongByte { file, row, offset, encoding, suspected: None }) => {
+            Err(Error::WrongByte {
+                file,
+                row,
+                offset,
+                encoding,
+                suspected: None,
+            }) => {
                 self.remove_staged()?;
                 match self.read_otherwise(encoding)? {
                     Some(charset) if self.charset.is_none() => {
@@ -148,7 +157,13 @@ impl Ingest<'_> {
                     }
                     other => {
                         let suspected = other.map(Charset::as_str);
-                        Err(Error::WrongByte { file, row, offset, encoding, suspected })
+                        Err(Error::WrongByte {
+                            file,
+                            row,
+                            offset,
+                            encoding,
+                            suspected,
+                        })
                     }
                 }
             }
@@ -157,7 +172,9 @@ impl Ingest<'_> {
         match result {
             Ok(staged) if staged.rows + staged.quarantined_rows == 0 => {
                 self.remove_staged()?;
-                Err(Error::EmptyFile { file: self.source.name().to_owned() })
+                Err(Error::EmptyFile {
+                    file: self.source.name().to_owned(),
+                })
             }
             Ok(staged) => Ok(staged),
             Err(error) => {
@@ -177,9 +194,10 @@ impl Ingest<'_> {
     pub(crate) fn remove_staged(&self) -> Result<(), Error> {
         remove_with_prefix(self.staging, self.prefix)?;
         match std::fs::remove_file(&self.quarantine) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Io { what: "remove the quarantine file", source })
-            }
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Io {
+                what: "remove the quarantine file",
+                source,
+            }),
             _ => Ok(()),
         }
     }
@@ -191,13 +209,20 @@ pub(crate) fn remove_with_prefix(dir: &Path, prefix: &str) -> Result<(), Error> 
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(Error::Io { what: "list the staging folder", source }),
+        Err(source) => {
+            return Err(Error::Io {
+                what: "list the staging folder",
+                source,
+            });
+        }
     };
     for entry in entries {
         let entry = entry.map_err(Error::io("list the staging folder"))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix("-P"));
+        let rest = name
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.strip_prefix("-P"));
         if rest.is_some_and(|rest| rest.ends_with(".parquet")) {
             std::fs::remove_file(entry.path()).map_err(Error::io("remove a staged file"))?;
         }

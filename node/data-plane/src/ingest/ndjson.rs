@@ -50,7 +50,10 @@ impl NdjsonFile<'_> {
             offset += line.len();
         }
         rows.judge(&mut |row| {
-            lines.get(row).and_then(|line| serde_json::from_slice(line).ok()).unwrap_or_default()
+            lines
+                .get(row)
+                .and_then(|line| serde_json::from_slice(line).ok())
+                .unwrap_or_default()
         })
     }
 

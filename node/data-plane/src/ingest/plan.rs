@@ -76,7 +76,9 @@ impl Plan {
     /// # Errors
     /// [`Error::Standard`] when the standard does not compile.
     pub fn compile(standard: &DataStandard, masked: &BTreeSet<String>) -> Result<Self, Error> {
-        let refuse = |source: schemas::Error| Error::Standard { why: source.to_string() };
+        let refuse = |source: schemas::Error| Error::Standard {
+            why: source.to_string(),
+        };
         let rows = RowSchema::compile(standard).map_err(refuse)?;
         let reading = standard.reading.clone();
         let delimiter = match reading.delimiter {
@@ -84,7 +86,9 @@ impl Plan {
             Some(delimiter) => u8::try_from(delimiter)
                 .ok()
                 .filter(u8::is_ascii)
-                .ok_or_else(|| Error::Standard { why: "the delimiter is not ASCII".to_owned() })?,
+                .ok_or_else(|| Error::Standard {
+                    why: "the delimiter is not ASCII".to_owned(),
+                })?,
         };
         let mut columns = Vec::with_capacity(rows.fields().len());
         for field in rows.fields() {
@@ -97,9 +101,7 @@ impl Plan {
                     let order = reading.dates.get(&field.name).copied();
                     Kind::Date(order.unwrap_or(DateOrder::Iso))
                 }
-                FieldKind::DateTime
-                    if field.constraints.format == Some(Format::LocalDateTime) =>
-                {
+                FieldKind::DateTime if field.constraints.format == Some(Format::LocalDateTime) => {
                     Kind::Text
                 }
                 FieldKind::DateTime => Kind::Instant,
@@ -154,8 +156,17 @@ impl Plan {
     }
 
     /// Maps a file's header to the columns.
-    pub(crate) fn places(&self, file: &str, header: &[String]) -> Result<Vec<Option<usize>>, Error> {
-        let refuse = |why: String| Err(Error::Header { file: file.to_owned(), why });
+    pub(crate) fn places(
+        &self,
+        file: &str,
+        header: &[String],
+    ) -> Result<Vec<Option<usize>>, Error> {
+        let refuse = |why: String| {
+            Err(Error::Header {
+                file: file.to_owned(),
+                why,
+            })
+        };
         if header.len() > schemas::dataset::Dataset::COLUMNS_MAX {
             return refuse(format!(
                 "{} columns, the limit is {}",
@@ -187,7 +198,10 @@ impl Plan {
                 }
             }
         }
-        let missing = taken.iter().zip(&self.required).position(|(taken, must)| *must && !taken);
+        let missing = taken
+            .iter()
+            .zip(&self.required)
+            .position(|(taken, must)| *must && !taken);
         if let Some(at) = missing {
             return refuse(format!(
                 "column {:?} is missing, and the standard requires it",

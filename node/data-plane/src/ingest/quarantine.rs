@@ -81,7 +81,13 @@ pub(crate) struct Quarantine {
 
 impl Quarantine {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, out: None, bytes: 0, rows: 0, first: Vec::new() }
+        Self {
+            path,
+            out: None,
+            bytes: 0,
+            rows: 0,
+            first: Vec::new(),
+        }
     }
 
     /// Keeps a row; `before` rows came before its block.
@@ -90,20 +96,29 @@ impl Quarantine {
         let row = before + rejected.row + 1;
         for fault in &rejected.faults {
             if self.first.len() < JOB_FINDINGS_MAX {
-                self.first.push(RowFault { row, fault: fault.clone() });
+                self.first.push(RowFault {
+                    row,
+                    fault: fault.clone(),
+                });
             }
         }
         if self.bytes >= QUARANTINE_BYTES_MAX {
             return Ok(());
         }
-        let line = Line { row, findings: &rejected.faults, values: &rejected.values };
+        let line = Line {
+            row,
+            findings: &rejected.faults,
+            values: &rejected.values,
+        };
         let mut text = serde_json::to_vec(&line).map_err(|source| Error::Record {
             what: "write a quarantined row",
             why: source.to_string(),
         })?;
         text.push(b'\n');
         self.bytes += as_u64(text.len());
-        self.open()?.write_all(&text).map_err(Error::io("write the quarantine file"))
+        self.open()?
+            .write_all(&text)
+            .map_err(Error::io("write the quarantine file"))
     }
 
     /// Makes the file durable. Returns how many rows were kept out and the first faults.
@@ -111,11 +126,14 @@ impl Quarantine {
         let Some(out) = self.out.take() else {
             return Ok((self.rows, self.first, None));
         };
-        let written = out.finish().map_err(Error::io("close the quarantine file"))?;
+        let written = out
+            .finish()
+            .map_err(Error::io("close the quarantine file"))?;
         let file = written
             .into_inner()
             .map_err(|source| Error::io("close the quarantine file")(source.into_error()))?;
-        file.sync_all().map_err(Error::io("sync the quarantine file"))?;
+        file.sync_all()
+            .map_err(Error::io("sync the quarantine file"))?;
         Ok((self.rows, self.first, Some(self.path)))
     }
 
@@ -145,5 +163,7 @@ pub(crate) const MASKED: &str = "***";
 
 /// Where the quarantined rows of a job are.
 pub(crate) fn path(dir: &Path, dataset: &schemas::DatasetId, job: &str) -> PathBuf {
-    dir.join("quarantine").join(dataset.as_str()).join(format!("{job}.ndjson.gz"))
+    dir.join("quarantine")
+        .join(dataset.as_str())
+        .join(format!("{job}.ndjson.gz"))
 }

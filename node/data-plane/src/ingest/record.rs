@@ -70,7 +70,11 @@ pub(crate) fn read(
 ) -> Found {
     spans.clear();
     let limit = text.len().min(start.saturating_add(RECORD_BYTES_MAX));
-    let window = Window { text: &text[..limit], cut: limit < text.len(), ending };
+    let window = Window {
+        text: &text[..limit],
+        cut: limit < text.len(),
+        ending,
+    };
     let mut at = start;
     loop {
         let field = if window.text.get(at) == Some(&b'"') {
@@ -79,11 +83,17 @@ pub(crate) fn read(
             window.plain(at, delimiter)
         };
         match field {
-            Field::Ends { span, then: Then::Field { at: next } } => {
+            Field::Ends {
+                span,
+                then: Then::Field { at: next },
+            } => {
                 spans.push(span);
                 at = next;
             }
-            Field::Ends { span, then: Then::Record { next } } => {
+            Field::Ends {
+                span,
+                then: Then::Record { next },
+            } => {
                 spans.push(span);
                 return Found::Record { next };
             }
@@ -121,19 +131,34 @@ impl Window<'_> {
 
     fn plain(&self, at: usize, delimiter: u8) -> Field {
         match memchr3(delimiter, b'\n', b'"', &self.text[at..]).map(|found| at + found) {
-            Some(end) if self.text[end] == delimiter => {
-                Field::Ends { span: plain(at, end), then: Then::Field { at: end + 1 } }
-            }
+            Some(end) if self.text[end] == delimiter => Field::Ends {
+                span: plain(at, end),
+                then: Then::Field { at: end + 1 },
+            },
             Some(end) if self.text[end] == b'\n' => {
-                let last = if end > at && self.text[end - 1] == b'\r' { end - 1 } else { end };
-                Field::Ends { span: plain(at, last), then: Then::Record { next: end + 1 } }
+                let last = if end > at && self.text[end - 1] == b'\r' {
+                    end - 1
+                } else {
+                    end
+                };
+                Field::Ends {
+                    span: plain(at, last),
+                    then: Then::Record { next: end + 1 },
+                }
             }
             // RFC 4180, rule 5: a field with a quote in it is written between quotes.
             Some(_) => Field::Bad,
             None if self.is_end() => {
                 let end = self.text.len();
-                let last = if end > at && self.text[end - 1] == b'\r' { end - 1 } else { end };
-                Field::Ends { span: plain(at, last), then: Then::Record { next: end } }
+                let last = if end > at && self.text[end - 1] == b'\r' {
+                    end - 1
+                } else {
+                    end
+                };
+                Field::Ends {
+                    span: plain(at, last),
+                    then: Then::Record { next: end },
+                }
             }
             None => Field::Unfinished,
         }
@@ -146,29 +171,48 @@ impl Window<'_> {
             let Some(quote) = memchr(b'"', &self.text[from..]).map(|found| from + found) else {
                 return Field::Unfinished;
             };
-            let span = Span { start: at + 1, end: quote, writing };
+            let span = Span {
+                start: at + 1,
+                end: quote,
+                writing,
+            };
             match self.text.get(quote + 1) {
                 Some(b'"') => {
                     writing = Writing::Doubled;
                     from = quote + 2;
                 }
                 Some(&byte) if byte == delimiter => {
-                    return Field::Ends { span, then: Then::Field { at: quote + 2 } };
+                    return Field::Ends {
+                        span,
+                        then: Then::Field { at: quote + 2 },
+                    };
                 }
-                Some(b'\n') => return Field::Ends { span, then: Then::Record { next: quote + 2 } },
+                Some(b'\n') => {
+                    return Field::Ends {
+                        span,
+                        then: Then::Record { next: quote + 2 },
+                    };
+                }
                 Some(b'\r') => {
                     return match self.text.get(quote + 2) {
-                        Some(b'\n') => Field::Ends { span, then: Then::Record { next: quote + 3 } },
-                        None if self.is_end() => {
-                            Field::Ends { span, then: Then::Record { next: quote + 2 } }
-                        }
+                        Some(b'\n') => Field::Ends {
+                            span,
+                            then: Then::Record { next: quote + 3 },
+                        },
+                        None if self.is_end() => Field::Ends {
+                            span,
+                            then: Then::Record { next: quote + 2 },
+                        },
                         None => Field::Unfinished,
                         Some(_) => Field::Bad,
                     };
                 }
                 Some(_) => return Field::Bad,
                 None if self.is_end() => {
-                    return Field::Ends { span, then: Then::Record { next: quote + 1 } };
+                    return Field::Ends {
+                        span,
+                        then: Then::Record { next: quote + 1 },
+                    };
                 }
                 None => return Field::Unfinished,
             }
@@ -178,16 +222,24 @@ impl Window<'_> {
     /// The first line of a record that breaks the rules.
     fn bad_line(&self, start: usize) -> Found {
         match memchr(b'\n', &self.text[start..]) {
-            Some(found) => Found::BadQuoting { next: start + found + 1 },
+            Some(found) => Found::BadQuoting {
+                next: start + found + 1,
+            },
             None if self.cut => Found::TooLong,
-            None if self.ending == Ending::Complete => Found::BadQuoting { next: self.text.len() },
+            None if self.ending == Ending::Complete => Found::BadQuoting {
+                next: self.text.len(),
+            },
             None => Found::Unfinished,
         }
     }
 }
 
 fn plain(start: usize, end: usize) -> Span {
-    Span { start, end, writing: Writing::Plain }
+    Span {
+        start,
+        end,
+        writing: Writing::Plain,
+    }
 }
 
 /// Whether a record is an empty line, which is no row.
@@ -208,9 +260,10 @@ mod tests {
         while at < text.len() {
             let (next, record) = match read(text, at, b',', Ending::Complete, &mut spans) {
                 Found::Record { next } => (next, Ok(fields(text, &spans))),
-                Found::BadQuoting { next } => {
-                    (next, Err(String::from_utf8_lossy(&text[at..next]).into_owned()))
-                }
+                Found::BadQuoting { next } => (
+                    next,
+                    Err(String::from_utf8_lossy(&text[at..next]).into_owned()),
+                ),
                 other => panic!("{other:?}"),
             };
             records.push(record);
@@ -224,7 +277,11 @@ mod tests {
             .iter()
             .map(|span| {
                 let raw = String::from_utf8_lossy(&text[span.start..span.end]).into_owned();
-                if span.writing == Writing::Doubled { raw.replace("\"\"", "\"") } else { raw }
+                if span.writing == Writing::Doubled {
+                    raw.replace("\"\"", "\"")
+                } else {
+                    raw
+                }
             })
             .collect()
     }
@@ -238,18 +295,30 @@ mod tests {
         let cases: &[(&[u8], Vec<Result<Vec<String>, String>>)] = &[
             (b"a,b\r\n1,2", vec![row(&["a", "b"]), row(&["1", "2"])]),
             (b"\"x,\ny\",\"\"\"\"\n", vec![row(&["x,\ny", "\""])]),
-            (b"\"open,1\nb,2\nc,3\n", vec![
-                Err("\"open,1\n".to_owned()),
-                row(&["b", "2"]),
-                row(&["c", "3"]),
-            ]),
-            (b"5\" pipe,1\nb,2\n", vec![Err("5\" pipe,1\n".to_owned()), row(&["b", "2"])]),
-            (b"\"a\"x,1\n\"b\",2\n", vec![Err("\"a\"x,1\n".to_owned()), row(&["b", "2"])]),
-            (b"\"a,1\n2,\"b\nc,3\n", vec![
-                Err("\"a,1\n".to_owned()),
-                Err("2,\"b\n".to_owned()),
-                row(&["c", "3"]),
-            ]),
+            (
+                b"\"open,1\nb,2\nc,3\n",
+                vec![
+                    Err("\"open,1\n".to_owned()),
+                    row(&["b", "2"]),
+                    row(&["c", "3"]),
+                ],
+            ),
+            (
+                b"5\" pipe,1\nb,2\n",
+                vec![Err("5\" pipe,1\n".to_owned()), row(&["b", "2"])],
+            ),
+            (
+                b"\"a\"x,1\n\"b\",2\n",
+                vec![Err("\"a\"x,1\n".to_owned()), row(&["b", "2"])],
+            ),
+            (
+                b"\"a,1\n2,\"b\nc,3\n",
+                vec![
+                    Err("\"a,1\n".to_owned()),
+                    Err("2,\"b\n".to_owned()),
+                    row(&["c", "3"]),
+                ],
+            ),
             (b"a,\n,\n", vec![row(&["a", ""]), row(&["", ""])]),
         ];
         for (text, expected) in cases {
@@ -261,13 +330,20 @@ mod tests {
     fn a_record_beyond_the_limit_is_too_long_and_an_open_quote_is_a_bad_line() {
         let mut spans = Vec::new();
         let line = vec![b'x'; RECORD_BYTES_MAX + 1];
-        assert_eq!(read(&line, 0, b',', Ending::MoreFollows, &mut spans), Found::TooLong);
+        assert_eq!(
+            read(&line, 0, b',', Ending::MoreFollows, &mut spans),
+            Found::TooLong
+        );
         let mut open = b"\"a\n".to_vec();
         open.extend(std::iter::repeat_n(b'x', RECORD_BYTES_MAX));
-        assert_eq!(read(&open, 0, b',', Ending::MoreFollows, &mut spans), Found::BadQuoting {
-            next: 3
-        });
-        assert_eq!(read(b"\"a\nb", 0, b',', Ending::MoreFollows, &mut spans), Found::Unfinished);
+        assert_eq!(
+            read(&open, 0, b',', Ending::MoreFollows, &mut spans),
+            Found::BadQuoting { next: 3 }
+        );
+        assert_eq!(
+            read(b"\"a\nb", 0, b',', Ending::MoreFollows, &mut spans),
+            Found::Unfinished
+        );
     }
 
     proptest! {

@@ -69,8 +69,17 @@ impl<'a> Rows<'a> {
         if !self.plan.columns.iter().any(|column| column.is_masked) {
             values.insert("raw".to_owned(), Value::from(cut(raw)));
         }
-        let fault = Fault { field: None, rule: rule.to_owned(), value: None, why };
-        self.unreadable.push(Rejected { row: self.seen, faults: vec![fault], values });
+        let fault = Fault {
+            field: None,
+            rule: rule.to_owned(),
+            value: None,
+            why,
+        };
+        self.unreadable.push(Rejected {
+            row: self.seen,
+            faults: vec![fault],
+            values,
+        });
         self.seen += 1;
     }
 
@@ -101,8 +110,16 @@ impl<'a> Rows<'a> {
 
     /// The row that is being read breaks a rule of its own.
     pub(crate) fn fault_row(&mut self, rule: &str, why: String) {
-        let fault = Fault { field: None, rule: rule.to_owned(), value: None, why };
-        self.faults.entry(self.numbers.len()).or_default().push(fault);
+        let fault = Fault {
+            field: None,
+            rule: rule.to_owned(),
+            value: None,
+            why,
+        };
+        self.faults
+            .entry(self.numbers.len())
+            .or_default()
+            .push(fault);
     }
 
     /// All columns of the row have got their value.
@@ -113,9 +130,12 @@ impl<'a> Rows<'a> {
 
     /// Takes columns that are whole already; those that the file lacks are null.
     pub(crate) fn fill(&mut self, columns: Vec<Option<ArrayRef>>, rows: usize) {
-        let whole = columns.into_iter().zip(&self.plan.columns).map(|(array, column)| {
-            array.unwrap_or_else(|| new_null_array(&column.kind.data_type(), rows))
-        });
+        let whole = columns
+            .into_iter()
+            .zip(&self.plan.columns)
+            .map(|(array, column)| {
+                array.unwrap_or_else(|| new_null_array(&column.kind.data_type(), rows))
+            });
         self.filled = Some(whole.collect());
         self.numbers = (0..as_u64(rows)).collect();
         self.seen = as_u64(rows);
@@ -126,7 +146,10 @@ impl<'a> Rows<'a> {
         self.failed.insert((column, row));
         let column = &self.plan.columns[column];
         let why = format!("cannot be read as {}", column.kind.data_type());
-        push(self.faults.entry(row).or_default(), fault(column, "type", Some(text), why));
+        push(
+            self.faults.entry(row).or_default(),
+            fault(column, "type", Some(text), why),
+        );
     }
 
     /// The columns as they are, unjudged.
@@ -175,25 +198,43 @@ impl<'a> Rows<'a> {
         let batch = if faults.is_empty() {
             batch
         } else {
-            let keep: BooleanArray =
-                (0..batch.num_rows()).map(|row| Some(!faults.contains_key(&row))).collect();
+            let keep: BooleanArray = (0..batch.num_rows())
+                .map(|row| Some(!faults.contains_key(&row)))
+                .collect();
             for (row, faults) in faults {
                 let mut values = original(row);
                 mask(plan, &mut values);
-                rejected.push(Rejected { row: self.numbers[row], faults, values });
+                rejected.push(Rejected {
+                    row: self.numbers[row],
+                    faults,
+                    values,
+                });
             }
             rejected.sort_by_key(|rejected| rejected.row);
             arrow::compute::filter_record_batch(&batch, &keep)
                 .map_err(Error::columns("part a block"))?
         };
         debug_assert_eq!(as_u64(batch.num_rows()) + as_u64(rejected.len()), self.seen);
-        Ok(Judged { batch, rejected, seen: self.seen })
+        Ok(Judged {
+            batch,
+            rejected,
+            seen: self.seen,
+        })
     }
 }
 
 fn fault(column: &super::plan::Column, rule: &str, value: Option<&str>, why: String) -> Fault {
-    let value = if column.is_masked { value.map(|_| MASKED.to_owned()) } else { value.map(cut) };
-    Fault { field: Some(column.name.clone()), rule: rule.to_owned(), value, why }
+    let value = if column.is_masked {
+        value.map(|_| MASKED.to_owned())
+    } else {
+        value.map(cut)
+    };
+    Fault {
+        field: Some(column.name.clone()),
+        rule: rule.to_owned(),
+        value,
+        why,
+    }
 }
 
 fn push(faults: &mut Vec<Fault>, fault: Fault) {
@@ -239,9 +280,12 @@ fn check_row(
                 let why = "breaks this rule of the standard".to_owned();
                 fault(column, &violation.keyword, Some(&violation.value), why)
             }
-            Some(column) => {
-                fault(column, &violation.keyword, Some(&violation.value), violation.why)
-            }
+            Some(column) => fault(
+                column,
+                &violation.keyword,
+                Some(&violation.value),
+                violation.why,
+            ),
             None => Fault {
                 field: None,
                 rule: violation.keyword,
@@ -269,13 +313,15 @@ pub(crate) fn row_of(plan: &Plan, arrays: &[ArrayRef], row: usize) -> Map<String
         }
         let value = match column.kind {
             Kind::Text | Kind::Date(_) | Kind::Instant => text_of(array, row).map(Value::from),
-            Kind::Integer => {
-                array.as_primitive_opt::<Int64Type>().map(|array| Value::from(array.value(row)))
-            }
-            Kind::Number => {
-                array.as_primitive_opt::<Float64Type>().map(|array| Value::from(array.value(row)))
-            }
-            Kind::Boolean => array.as_boolean_opt().map(|array| Value::from(array.value(row))),
+            Kind::Integer => array
+                .as_primitive_opt::<Int64Type>()
+                .map(|array| Value::from(array.value(row))),
+            Kind::Number => array
+                .as_primitive_opt::<Float64Type>()
+                .map(|array| Value::from(array.value(row))),
+            Kind::Boolean => array
+                .as_boolean_opt()
+                .map(|array| Value::from(array.value(row))),
         };
         out.insert(column.name.clone(), value.unwrap_or(Value::Null));
     }
@@ -303,5 +349,7 @@ fn text_of(array: &ArrayRef, row: usize) -> Option<String> {
         return chrono::DateTime::from_timestamp_micros(array.value(row))
             .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
     }
-    array.as_boolean_opt().map(|array| array.value(row).to_string())
+    array
+        .as_boolean_opt()
+        .map(|array| array.value(row).to_string())
 }

@@ -42,7 +42,11 @@ impl Source {
         name: &str,
         open: impl Fn() -> std::io::Result<Box<dyn Read + Send>> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: shown(name), open: Box::new(open), path: None }
+        Self {
+            name: shown(name),
+            open: Box::new(open),
+            path: None,
+        }
     }
 
     /// The name that the steward knows it by.
@@ -65,17 +69,26 @@ impl Source {
         let is_gzip = head[..found] == [0x1f, 0x8b];
         let whole = std::io::Cursor::new(head[..found].to_vec()).chain(raw);
         let inner: Box<dyn Read + Send> = if is_gzip {
-            Box::new(MultiGzDecoder::new(BufReader::with_capacity(READ_BYTES, whole)))
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(
+                READ_BYTES, whole,
+            )))
         } else {
             Box::new(whole)
         };
-        Ok(Unpacked { inner, is_gzip, name: self.name.clone(), offset: 0 })
+        Ok(Unpacked {
+            inner,
+            is_gzip,
+            name: self.name.clone(),
+            offset: 0,
+        })
     }
 }
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Source")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,9 +121,18 @@ impl Unpacked {
                 Err(source) if source.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(source) if self.is_gzip => {
                     let offset = self.offset.saturating_add(as_u64(done));
-                    return Err(Error::Gzip { file: self.name.clone(), offset, source });
+                    return Err(Error::Gzip {
+                        file: self.name.clone(),
+                        offset,
+                        source,
+                    });
                 }
-                Err(source) => return Err(Error::Io { what: "read the uploaded file", source }),
+                Err(source) => {
+                    return Err(Error::Io {
+                        what: "read the uploaded file",
+                        source,
+                    });
+                }
             }
         }
         self.offset = self.offset.saturating_add(as_u64(done));
@@ -145,5 +167,8 @@ pub(crate) fn as_u64(length: usize) -> u64 {
 /// A file name from outside, cut and without control characters, so that it is safe in a message.
 fn shown(name: &str) -> String {
     const NAME_CHARS_MAX: usize = 120;
-    name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(NAME_CHARS_MAX)
+        .collect()
 }

@@ -15,7 +15,10 @@ use super::*;
 
 pub(crate) fn standard(row_schema: &Value, reading: Reading) -> DataStandard {
     DataStandard {
-        edition: StandardEdition { standard: StandardId::parse("test").unwrap(), edition: 1 },
+        edition: StandardEdition {
+            standard: StandardId::parse("test").unwrap(),
+            edition: 1,
+        },
         title: LocalText::new("测试", "test"),
         row_schema: row_schema.to_string(),
         reading,
@@ -53,7 +56,13 @@ fn ingest(
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("upload");
     std::fs::write(&path, bytes).unwrap();
-    run(standard, &Source::file(&path, name), Format::of_name(name), charset, dir.path())
+    run(
+        standard,
+        &Source::file(&path, name),
+        Format::of_name(name),
+        charset,
+        dir.path(),
+    )
 }
 
 fn run(
@@ -92,7 +101,10 @@ fn run(
         let bytes = std::fs::read(&file.path).unwrap();
         assert_eq!(crypto::Digest::of(&bytes), file.digest);
         let file = std::fs::File::open(&file.path).unwrap();
-        let batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        let batches = ParquetRecordBatchReaderBuilder::try_new(file)
+            .unwrap()
+            .build()
+            .unwrap();
         for batch in batches {
             let batch = batch.unwrap();
             for row in 0..batch.num_rows() {
@@ -103,7 +115,9 @@ fn run(
     let quarantine = staged.quarantine.as_ref().map_or_else(String::new, |path| {
         let mut text = String::new();
         let file = std::fs::File::open(path).unwrap();
-        flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+        flate2::read::GzDecoder::new(file)
+            .read_to_string(&mut text)
+            .unwrap();
         text
     });
     assert_eq!(as_u64(rows.len()), staged.rows);
@@ -143,23 +157,29 @@ fn every_row_is_published_or_kept_out_with_its_reasons() {
                 440800,湛\0江,1,,\r\n\
                 440900,\"茂,名\",3,01-01-2020,";
     let (staged, rows, quarantine) = ingest(&people(), "p.csv", text.as_bytes(), None).unwrap();
-    assert_eq!(rows, [
-        json!({"code": "440300", "name": "深圳", "count": 1, "day": "2026-11-24"}),
-        json!({"code": "440400", "name": "珠海", "count": null}),
-        json!({"code": "440900", "name": "茂,名", "count": 3, "day": "2020-01-01"}),
-    ]);
-    assert_eq!(findings(&staged), [
-        "2 day type 2026-11-24",
-        "2 code pattern 44030",
-        "2 count minimum -1",
-        "2 name maxLength 广州市天河区",
-        "4 count type 12kg",
-        "4 day type 31-02-2026",
-        "4 name required -",
-        "5 - quoting -",
-        "6 - columns -",
-        "7 - nul -",
-    ]);
+    assert_eq!(
+        rows,
+        [
+            json!({"code": "440300", "name": "深圳", "count": 1, "day": "2026-11-24"}),
+            json!({"code": "440400", "name": "珠海", "count": null}),
+            json!({"code": "440900", "name": "茂,名", "count": 3, "day": "2020-01-01"}),
+        ]
+    );
+    assert_eq!(
+        findings(&staged),
+        [
+            "2 day type 2026-11-24",
+            "2 code pattern 44030",
+            "2 count minimum -1",
+            "2 name maxLength 广州市天河区",
+            "4 count type 12kg",
+            "4 day type 31-02-2026",
+            "4 name required -",
+            "5 - quoting -",
+            "6 - columns -",
+            "7 - nul -",
+        ]
+    );
     let second = quarantine.lines().nth(1).unwrap();
     assert_eq!(
         serde_json::from_str::<Value>(second).unwrap()["values"],
@@ -172,19 +192,50 @@ fn every_row_is_published_or_kept_out_with_its_reasons() {
 fn the_encoding_is_told_from_the_bytes_and_a_declared_one_wins() {
     let text = "code,名称,count,day\n440300,深圳,1,24-11-2026\n440100,广州,2,24-11-2026\n";
     let utf16 = |big: bool| -> Vec<u8> {
-        let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+        let bytes = |unit: u16| {
+            if big {
+                unit.to_be_bytes()
+            } else {
+                unit.to_le_bytes()
+            }
+        };
         text.encode_utf16().flat_map(bytes).collect()
     };
     let with_mark = |mark: &[u8], rest: &[u8]| [mark, rest].concat();
     let gb = encoding_rs::GB18030.encode(text).0.into_owned();
     let cases: Vec<(&str, Vec<u8>, Option<Charset>, Charset)> = vec![
         ("plain", text.as_bytes().to_vec(), None, Charset::Utf8),
-        ("mark", with_mark(b"\xef\xbb\xbf", text.as_bytes()), None, Charset::Utf8),
+        (
+            "mark",
+            with_mark(b"\xef\xbb\xbf", text.as_bytes()),
+            None,
+            Charset::Utf8,
+        ),
         ("gb", gb.clone(), None, Charset::Gb18030),
-        ("gb declared", gb.clone(), Some(Charset::Gb18030), Charset::Gb18030),
-        ("utf-16le mark", with_mark(b"\xff\xfe", &utf16(false)), None, Charset::Utf16Le),
-        ("utf-16be mark", with_mark(b"\xfe\xff", &utf16(true)), None, Charset::Utf16Be),
-        ("utf-16le declared", utf16(false), Some(Charset::Utf16Le), Charset::Utf16Le),
+        (
+            "gb declared",
+            gb.clone(),
+            Some(Charset::Gb18030),
+            Charset::Gb18030,
+        ),
+        (
+            "utf-16le mark",
+            with_mark(b"\xff\xfe", &utf16(false)),
+            None,
+            Charset::Utf16Le,
+        ),
+        (
+            "utf-16be mark",
+            with_mark(b"\xfe\xff", &utf16(true)),
+            None,
+            Charset::Utf16Be,
+        ),
+        (
+            "utf-16le declared",
+            utf16(false),
+            Some(Charset::Utf16Le),
+            Charset::Utf16Le,
+        ),
     ];
     for (case, bytes, declared, expected) in cases {
         let (staged, rows, _) = ingest(&people(), "p.csv", &bytes, declared).unwrap();
@@ -204,28 +255,56 @@ fn a_file_that_cannot_be_read_says_where_and_what_to_do() {
     let good = "code,name\n440300,深圳\n";
     let mut cut = gz(good.repeat(5_000).as_bytes());
     cut.truncate(cut.len() / 2);
-    let mut mixed = "code,name\n440300,深圳\n440100,广州\n".repeat(1).into_bytes();
+    let mut mixed = "code,name\n440300,深圳\n440100,广州\n"
+        .repeat(1)
+        .into_bytes();
     mixed.extend_from_slice(b"440200,\xc9\xd8\xb9\xd8\n");
     let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let gb = encoding_rs::GB18030.encode(good).0.into_owned();
     let utf8 = Some(Charset::Utf8);
     let cases: Vec<(&[u8], Option<Charset>, &str)> = vec![
-        (b"", None, "p.csv has no rows; upload a file with a header and at least one row"),
-        (b"code,name\n", None, "p.csv has no rows; upload a file with a header and at least one row"),
-        (b"code,code,name\n1,2,3\n", None,
-         "header of p.csv: column \"code\" occurs twice; leave one out"),
-        (b"code\n440300\n", None,
-         "header of p.csv: column \"name\" is missing, and the standard requires it"),
-        (b"code;name\n440300;x\n", None,
-         "header of p.csv: \"code;name\" is no column of the standard; rename or drop it in the \
-          standard's reading rules, or check the delimiter and the encoding"),
+        (
+            b"",
+            None,
+            "p.csv has no rows; upload a file with a header and at least one row",
+        ),
+        (
+            b"code,name\n",
+            None,
+            "p.csv has no rows; upload a file with a header and at least one row",
+        ),
+        (
+            b"code,code,name\n1,2,3\n",
+            None,
+            "header of p.csv: column \"code\" occurs twice; leave one out",
+        ),
+        (
+            b"code\n440300\n",
+            None,
+            "header of p.csv: column \"name\" is missing, and the standard requires it",
+        ),
+        (
+            b"code;name\n440300;x\n",
+            None,
+            "header of p.csv: \"code;name\" is no column of the standard; rename or drop it in the \
+          standard's reading rules, or check the delimiter and the encoding",
+        ),
         (&mixed, None, "p.csv, row 3, byte 45: not UTF-8"),
-        (&utf16, None,
-         "p.csv, row 0, byte 0: not UTF-8; the file looks like UTF-16LE, declare that encoding"),
-        (&gb, utf8,
-         "p.csv, row 1, byte 17: not UTF-8; the file looks like GB18030, declare that encoding"),
-        (b"code,name\n440300,\xff\xff\n", Some(Charset::Gb18030),
-         "p.csv, row 1, byte 17: not GB18030"),
+        (
+            &utf16,
+            None,
+            "p.csv, row 0, byte 0: not UTF-8; the file looks like UTF-16LE, declare that encoding",
+        ),
+        (
+            &gb,
+            utf8,
+            "p.csv, row 1, byte 17: not UTF-8; the file looks like GB18030, declare that encoding",
+        ),
+        (
+            b"code,name\n440300,\xff\xff\n",
+            Some(Charset::Gb18030),
+            "p.csv, row 1, byte 17: not GB18030",
+        ),
     ];
     for (bytes, declared, expected) in cases {
         let error = ingest(&people(), "p.csv", bytes, declared).unwrap_err();
@@ -248,7 +327,9 @@ impl Read for Endless {
         if read > 0 || self.left == 0 {
             return Ok(read);
         }
-        let count = out.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = out
+            .len()
+            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
         out[..count].fill(b'x');
         self.left -= as_u64(count);
         Ok(count)
@@ -257,9 +338,15 @@ impl Read for Endless {
 
 #[test]
 fn a_line_of_a_gigabyte_is_an_error_and_not_a_gigabyte_of_memory() {
-    for head in [&b"code,name\n440300,a\n"[..], &b"code,name\n440300,a\n440301,\""[..]] {
+    for head in [
+        &b"code,name\n440300,a\n"[..],
+        &b"code,name\n440300,a\n440301,\""[..],
+    ] {
         let open = move || -> std::io::Result<Box<dyn Read + Send>> {
-            Ok(Box::new(Endless { head: std::io::Cursor::new(head), left: 1 << 30 }))
+            Ok(Box::new(Endless {
+                head: std::io::Cursor::new(head),
+                left: 1 << 30,
+            }))
         };
         let dir = tempfile::tempdir().unwrap();
         let source = Source::reopenable("long.csv", open);
@@ -284,11 +371,14 @@ fn ndjson_and_parquet_follow_the_same_rules_as_csv() {
         json!({"code": "440400", "name": "珠海", "count": 2}),
     ];
     assert_eq!(rows, expected);
-    assert_eq!(findings(&staged), [
-        "2 code type 440100",
-        "3 - additionalProperties -",
-        "4 - json -"
-    ]);
+    assert_eq!(
+        findings(&staged),
+        [
+            "2 code type 440100",
+            "3 - additionalProperties -",
+            "4 - json -"
+        ]
+    );
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("again.parquet");
     let plan = Plan::compile(&people(), &BTreeSet::new()).unwrap();
@@ -309,7 +399,10 @@ fn ndjson_and_parquet_follow_the_same_rules_as_csv() {
     let source = Source::file(&path, "again.parquet");
     let (staged, rows, _) = run(&people(), &source, Format::Parquet, None, dir.path()).unwrap();
     assert_eq!(rows, expected[..1]);
-    assert_eq!(findings(&staged), ["2 code pattern x", "2 count minimum -1"]);
+    assert_eq!(
+        findings(&staged),
+        ["2 code pattern x", "2 count minimum -1"]
+    );
 }
 
 #[test]
@@ -322,8 +415,7 @@ fn values_of_masked_columns_are_never_written_down() {
     let by_row = standard(&by_row, Reading::default());
     let text = "id,secret\n1,topsecret\nx,hidden\n2,a,topsecret\n";
     for standard in [plain, by_row] {
-        let (staged, rows, quarantine) =
-            ingest(&standard, "p.csv", text.as_bytes(), None).unwrap();
+        let (staged, rows, quarantine) = ingest(&standard, "p.csv", text.as_bytes(), None).unwrap();
         assert_eq!((rows.len(), staged.quarantined_rows), (0, 3));
         assert!(!quarantine.contains("topsecret") && !quarantine.contains("hidden"));
         assert!(quarantine.contains("***"), "{quarantine}");
@@ -340,7 +432,11 @@ fn the_same_file_gives_the_same_parquet_files() {
     let first = ingest(&people(), "p.csv", text.as_bytes(), None).unwrap();
     let second = ingest(&people(), "p.csv", text.as_bytes(), None).unwrap();
     let digests = |staged: &Staged| -> Vec<_> {
-        staged.files.iter().map(|file| (file.name.clone(), file.digest)).collect()
+        staged
+            .files
+            .iter()
+            .map(|file| (file.name.clone(), file.digest))
+            .collect()
     };
     assert_eq!(digests(&first.0), digests(&second.0));
     assert_eq!(first.0.files.len(), 2);
@@ -370,10 +466,23 @@ fn wide() -> DataStandard {
 
 fn any_row() -> impl Strategy<Value = Map<String, Value>> {
     let text = prop_oneof![
-        Just("a"), Just("bb"), Just("口口"), Just("A"), Just("口口口口"), Just("CNSZX"), Just("")
+        Just("a"),
+        Just("bb"),
+        Just("口口"),
+        Just("A"),
+        Just("口口口口"),
+        Just("CNSZX"),
+        Just("")
     ];
     let integer = -5_i64..9;
-    let number = prop_oneof![Just(-0.5), Just(1.5), Just(0.0), Just(-0.6), Just(1.6), Just(2.0)];
+    let number = prop_oneof![
+        Just(-0.5),
+        Just(1.5),
+        Just(0.0),
+        Just(-0.6),
+        Just(1.6),
+        Just(2.0)
+    ];
     let cells = (
         prop::collection::vec(prop::option::of(text), 4),
         prop::collection::vec(prop::option::of(integer), 3),

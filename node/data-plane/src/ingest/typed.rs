@@ -26,10 +26,16 @@ pub(crate) fn places(
     file: &str,
     schema: &SchemaRef,
 ) -> Result<Vec<Option<usize>>, Error> {
-    let header: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let header: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
     let places = plan.places(file, &header)?;
     for (field, place) in schema.fields().iter().zip(&places) {
-        let Some(column) = place.map(|at| &plan.columns[at]) else { continue };
+        let Some(column) = place.map(|at| &plan.columns[at]) else {
+            continue;
+        };
         let from = field.data_type();
         if from.is_nested() || !can_cast_types(from, &column.kind.data_type()) {
             return Err(Error::Header {
@@ -50,7 +56,10 @@ impl TypedFile<'_> {
     pub(crate) fn judge(&self, batch: &RecordBatch) -> Result<Judged, Error> {
         let mut rows = Rows::new(self.plan, 0);
         let mut columns: Vec<Option<ArrayRef>> = vec![None; self.plan.columns.len()];
-        let options = CastOptions { safe: true, ..CastOptions::default() };
+        let options = CastOptions {
+            safe: true,
+            ..CastOptions::default()
+        };
         let mut failed = Vec::new();
         for (array, place) in batch.columns().iter().zip(self.places) {
             let Some(at) = *place else { continue };
@@ -61,7 +70,11 @@ impl TypedFile<'_> {
                 let lost = (0..cast.len()).filter(|row| cast.is_null(*row) && array.is_valid(*row));
                 failed.extend(lost.map(|row| (at, row, array.clone())));
             }
-            let cast = if kind == Kind::Text { self.without_null_tokens(cast)? } else { cast };
+            let cast = if kind == Kind::Text {
+                self.without_null_tokens(cast)?
+            } else {
+                cast
+            };
             columns[at] = Some(cast);
         }
         for (at, row, array) in failed {
@@ -74,12 +87,16 @@ impl TypedFile<'_> {
     /// Text that means "no value" is none, as in every other format.
     fn without_null_tokens(&self, array: ArrayRef) -> Result<ArrayRef, Error> {
         use arrow::array::AsArray;
-        let Some(texts) = array.as_string_opt::<i32>() else { return Ok(array) };
+        let Some(texts) = array.as_string_opt::<i32>() else {
+            return Ok(array);
+        };
         if !texts.iter().flatten().any(|text| self.plan.is_null(text)) {
             return Ok(array);
         }
-        let kept: arrow::array::StringArray =
-            texts.iter().map(|text| text.filter(|text| !self.plan.is_null(text))).collect();
+        let kept: arrow::array::StringArray = texts
+            .iter()
+            .map(|text| text.filter(|text| !self.plan.is_null(text)))
+            .collect();
         Ok(std::sync::Arc::new(kept))
     }
 

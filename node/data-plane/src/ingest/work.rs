@@ -36,15 +36,27 @@ pub(super) fn run(
         Format::Csv => {
             let text = Text::open(ingest.source, charset)?;
             let charset = text.charset();
-            let mut blocks = Blocks::new(text, Layout::Csv { delimiter: ingest.plan.delimiter });
+            let mut blocks = Blocks::new(
+                text,
+                Layout::Csv {
+                    delimiter: ingest.plan.delimiter,
+                },
+            );
             let header = blocks.header()?;
             let name = ingest.source.name();
             let Some(header) = header else {
-                return Err(Error::EmptyFile { file: name.to_owned() });
+                return Err(Error::EmptyFile {
+                    file: name.to_owned(),
+                });
             };
             let places = ingest.plan.places(name, &header)?;
-            let file =
-                CsvFile { plan: ingest.plan, name, header: &header, places: &places, charset };
+            let file = CsvFile {
+                plan: ingest.plan,
+                name,
+                header: &header,
+                places: &places,
+                charset,
+            };
             let mut staged = flow(ingest, watch, || blocks.next(), |block| file.judge(block))?;
             staged.charset = Some(charset);
             Ok(staged)
@@ -53,16 +65,25 @@ pub(super) fn run(
             let text = Text::open(ingest.source, charset)?;
             let charset = text.charset();
             let mut blocks = Blocks::new(text, Layout::Lines);
-            let file = NdjsonFile { plan: ingest.plan, name: ingest.source.name() };
-            let mut staged = flow(ingest, watch, || blocks.next(), |block: &Block| {
-                file.judge(block)
-            })?;
+            let file = NdjsonFile {
+                plan: ingest.plan,
+                name: ingest.source.name(),
+            };
+            let mut staged = flow(
+                ingest,
+                watch,
+                || blocks.next(),
+                |block: &Block| file.judge(block),
+            )?;
             staged.charset = Some(charset);
             Ok(staged)
         }
         Format::Parquet => {
             let (mut batches, places) = open_parquet(ingest)?;
-            let file = TypedFile { plan: ingest.plan, places: &places };
+            let file = TypedFile {
+                plan: ingest.plan,
+                places: &places,
+            };
             let next = || {
                 let batch = batches.next().transpose();
                 batch.map_err(|source| Error::Format {
@@ -79,14 +100,23 @@ fn open_parquet(
     ingest: &Ingest<'_>,
 ) -> Result<(ParquetRecordBatchReader, Vec<Option<usize>>), Error> {
     let name = ingest.source.name();
-    let refuse = |why: String| Error::Format { file: name.to_owned(), why };
-    let path = ingest.source.path().ok_or_else(|| refuse("Parquet needs a file".to_owned()))?;
+    let refuse = |why: String| Error::Format {
+        file: name.to_owned(),
+        why,
+    };
+    let path = ingest
+        .source
+        .path()
+        .ok_or_else(|| refuse("Parquet needs a file".to_owned()))?;
     let file = File::open(path).map_err(Error::io("open the uploaded file"))?;
     let unreadable =
         |source: parquet::errors::ParquetError| refuse(format!("no readable Parquet: {source}"));
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
     let places = typed::places(ingest.plan, name, builder.schema())?;
-    let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(unreadable)?;
+    let batches = builder
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(unreadable)?;
     Ok((batches, places))
 }
 
@@ -135,7 +165,14 @@ fn flow<B: Send>(
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let rows = files.iter().map(|file| file.rows).sum();
         let (quarantined_rows, faults, quarantine) = quarantine.finish()?;
-        Ok(Staged { files, rows, quarantined_rows, faults, quarantine, charset: None })
+        Ok(Staged {
+            files,
+            rows,
+            quarantined_rows,
+            faults,
+            quarantine,
+            charset: None,
+        })
     })
 }
 
@@ -167,7 +204,10 @@ fn serve<B>(
     for block in work {
         let judged = judge(&block).and_then(|judged| {
             writer.write(&judged.batch)?;
-            Ok(Report { seen: judged.seen, rejected: judged.rejected })
+            Ok(Report {
+                seen: judged.seen,
+                rejected: judged.rejected,
+            })
         });
         let failed = judged.is_err();
         if done.send(judged).is_err() || failed {
@@ -202,13 +242,24 @@ fn collect(
 /// Moves an error's row by the rows that came before its block.
 fn counted_from(error: Error, before: u64) -> Error {
     match error {
-        Error::RecordTooLong { file, row, limit } => {
-            Error::RecordTooLong { file, row: row + before, limit }
-        }
-        Error::WrongByte { file, row, offset, encoding, suspected } if encoding == "UTF-8" => {
-            Error::WrongByte { file, row: row + before, offset, encoding, suspected }
-        }
+        Error::RecordTooLong { file, row, limit } => Error::RecordTooLong {
+            file,
+            row: row + before,
+            limit,
+        },
+        Error::WrongByte {
+            file,
+            row,
+            offset,
+            encoding,
+            suspected,
+        } if encoding == "UTF-8" => Error::WrongByte {
+            file,
+            row: row + before,
+            offset,
+            encoding,
+            suspected,
+        },
         other => other,
     }
 }
-

@@ -112,7 +112,9 @@ impl PartWriter {
         let name = self.name();
         let path = self.dir.join(&name);
         let file = writer.into_inner().map_err(write_error)?;
-        file.file.sync_all().map_err(Error::io("sync a staged file"))?;
+        file.file
+            .sync_all()
+            .map_err(Error::io("sync a staged file"))?;
         self.done.push(StagedFile {
             name,
             path,
@@ -128,14 +130,20 @@ impl PartWriter {
 fn write_error(source: parquet::errors::ParquetError) -> Error {
     if let parquet::errors::ParquetError::External(inner) = source {
         return match inner.downcast::<std::io::Error>() {
-            Ok(source) => Error::Io { what: "write a staged file", source: *source },
+            Ok(source) => Error::Io {
+                what: "write a staged file",
+                source: *source,
+            },
             Err(inner) => Error::Parquet {
                 what: "write a staged file",
                 source: parquet::errors::ParquetError::External(inner),
             },
         };
     }
-    Error::Parquet { what: "write a staged file", source }
+    Error::Parquet {
+        what: "write a staged file",
+        source,
+    }
 }
 
 /// A file whose bytes are hashed as they are written.
@@ -148,7 +156,11 @@ struct HashingFile {
 impl HashingFile {
     fn create(path: &Path) -> Result<Self, Error> {
         let file = File::create_new(path).map_err(Error::io("create a staged file"))?;
-        Ok(Self { file, hasher: Hasher::new(), bytes: 0 })
+        Ok(Self {
+            file,
+            hasher: Hasher::new(),
+            bytes: 0,
+        })
     }
 }
 

@@ -14,7 +14,10 @@ use crate::ingest::{RowFault, Staged};
 pub(crate) fn failed(error: Error) -> JobFailure {
     let code = error.code();
     // What only an operator understands goes to the log; the steward gets the sentence.
-    if matches!(code, ErrorCode::Internal | ErrorCode::Tampered | ErrorCode::StorageFull) {
+    if matches!(
+        code,
+        ErrorCode::Internal | ErrorCode::Tampered | ErrorCode::StorageFull
+    ) {
         tracing::error!(error = &error as &dyn std::error::Error, "a job failed");
     }
     let finding = match &error {
@@ -39,25 +42,36 @@ pub(crate) fn failed(error: Error) -> JobFailure {
         }
         _ => error.to_string(),
     };
-    JobFailure { code, detail, findings: findings.into_iter().collect() }
+    JobFailure {
+        code,
+        detail,
+        findings: findings.into_iter().collect(),
+    }
 }
 
 pub(super) fn invalid(why: &str) -> JobFailure {
-    JobFailure { code: ErrorCode::Invalid, detail: why.to_owned(), findings: Vec::new() }
+    JobFailure {
+        code: ErrorCode::Invalid,
+        detail: why.to_owned(),
+        findings: Vec::new(),
+    }
 }
 
-/// The catalog could not be asked; the same job may be run again.
+/// The catalog could not be asked.
 pub(super) fn unavailable(why: String) -> JobFailure {
-    JobFailure { code: ErrorCode::Unavailable, detail: why, findings: Vec::new() }
-}
-
-/// Whether the job's files are kept, because another attempt can finish it.
-pub(super) fn is_retried(failure: &JobFailure) -> bool {
-    failure.code == ErrorCode::Unavailable
+    JobFailure {
+        code: ErrorCode::Unavailable,
+        detail: why,
+        findings: Vec::new(),
+    }
 }
 
 pub(super) fn refused(refusal: &Refusal) -> JobFailure {
-    JobFailure { code: ErrorCode::Refused, detail: refusal.to_string(), findings: Vec::new() }
+    JobFailure {
+        code: ErrorCode::Refused,
+        detail: refusal.to_string(),
+        findings: Vec::new(),
+    }
 }
 
 pub(super) fn gate(
@@ -67,14 +81,20 @@ pub(super) fn gate(
     staged: &Staged,
 ) -> JobFailure {
     let mut findings = Vec::new();
-    for (rule, said) in rules.iter().zip(&verdict.rules).filter(|(_, said)| !said.passed) {
+    for (rule, said) in rules
+        .iter()
+        .zip(&verdict.rules)
+        .filter(|(_, said)| !said.passed)
+    {
         findings.push(Finding {
             row: None,
             field: None,
             rule: rule.id.to_string(),
             value: Some(format!("{} of {} failed", said.failed, said.evaluated)),
-            why: format!("{}; {} ppm passed, the line is {}", rule.title.en, said.score.0,
-                rule.pass_line.0),
+            why: format!(
+                "{}; {} ppm passed, the line is {}",
+                rule.title.en, said.score.0, rule.pass_line.0
+            ),
         });
     }
     findings.extend(staged.faults.iter().map(finding));
@@ -84,11 +104,17 @@ pub(super) fn gate(
          score {} (at least {}), {} rules missed their line; the last good version keeps serving",
         staged.quarantined_rows,
         gate.quarantined_max.0,
-        verdict.score.map_or_else(|| "none".to_owned(), |score| score.0.to_string()),
+        verdict
+            .score
+            .map_or_else(|| "none".to_owned(), |score| score.0.to_string()),
         gate.score_min.0,
         verdict.rules.iter().filter(|said| !said.passed).count(),
     );
-    JobFailure { code: ErrorCode::QualityGateFailed, detail, findings }
+    JobFailure {
+        code: ErrorCode::QualityGateFailed,
+        detail,
+        findings,
+    }
 }
 
 fn finding(found: &RowFault) -> Finding {

@@ -51,15 +51,25 @@ struct Publish<'a> {
 /// # Errors
 /// Why it failed, for the steward: what, where and what to do.
 pub(crate) async fn run(parts: &Arc<Parts>, job: &Job) -> Result<JobOutcome, JobFailure> {
-    let JobKind::Publish { dataset, staged, file_name, intent } = &job.kind else {
+    let JobKind::Publish {
+        dataset,
+        staged,
+        file_name,
+        intent,
+    } = &job.kind
+    else {
         return Err(failure::invalid("this is no publish"));
     };
     let Some(hosted) = parts.hosted.get(&job.participant) else {
-        return Err(failure::invalid("this node does not act for the participant"));
+        return Err(failure::invalid(
+            "this node does not act for the participant",
+        ));
     };
     let view = parts.catalog.view();
     let Some(dataset) = view.dataset(dataset) else {
-        return Err(failure::invalid("there is no such dataset; describe it first"));
+        return Err(failure::invalid(
+            "there is no such dataset; describe it first",
+        ));
     };
     let publish = Publish {
         parts,
@@ -72,9 +82,7 @@ pub(crate) async fn run(parts: &Arc<Parts>, job: &Job) -> Result<JobOutcome, Job
     };
     let capability = publish.authorize(&view).await?;
     let outcome = Box::pin(publish.run(&capability)).await;
-    if !matches!(&outcome, Err(failure) if failure::is_retried(failure)) {
-        publish.clean_up();
-    }
+    publish.clean_up();
     outcome
 }
 
@@ -86,14 +94,20 @@ impl Publish<'_> {
             return Err(failure::invalid(&why));
         }
         if intent.dataset != self.dataset.id || intent.participant != self.job.participant {
-            return Err(failure::invalid("the signed intent is for another dataset or provider"));
+            return Err(failure::invalid(
+                "the signed intent is for another dataset or provider",
+            ));
         }
         let steward = view.person(&intent.person);
         let is_hers = steward.is_some_and(|person| {
-            self.intent.verify(PublishIntent::LABEL, &person.signing).is_ok()
+            self.intent
+                .verify(PublishIntent::LABEL, &person.signing)
+                .is_ok()
         });
         if !is_hers {
-            return Err(failure::invalid("the intent is not signed with the steward's key"));
+            return Err(failure::invalid(
+                "the intent is not signed with the steward's key",
+            ));
         }
         let principal = principal::of_person(view, &intent.person)
             .map_err(|source| failure::invalid(&source.to_string()))?;
@@ -107,10 +121,16 @@ impl Publish<'_> {
             columns: None,
             at: self.parts.clock.now(),
         };
-        let ask = Ask { trace: self.job.id.to_string(), grant: None };
+        let ask = Ask {
+            trace: self.job.id.to_string(),
+            grant: None,
+        };
         let permit = self.hosted.point.authorize(request, ask).await;
         let permit = permit.map_err(|refusal| failure::refused(&refusal))?;
-        self.hosted.point.ingest(permit).map_err(|refusal| failure::refused(&refusal))
+        self.hosted
+            .point
+            .ingest(permit)
+            .map_err(|refusal| failure::refused(&refusal))
     }
 
     async fn run(&self, capability: &IngestCapability) -> Result<JobOutcome, JobFailure> {
@@ -146,7 +166,9 @@ impl Publish<'_> {
     async fn make(&self, capability: &IngestCapability) -> Result<Draft, JobFailure> {
         let view = self.parts.catalog.view();
         let Some(standard) = view.standard(&self.dataset.standard) else {
-            return Err(failure::invalid("the dataset's standard is not in the catalog"));
+            return Err(failure::invalid(
+                "the dataset's standard is not in the catalog",
+            ));
         };
         let masked: BTreeSet<String> = self
             .dataset
@@ -176,7 +198,12 @@ impl Publish<'_> {
             if let Err(error) = recorded {
                 tracing::error!(%error, job = %self.job.id, "record a refused version");
             }
-            return Err(failure::gate(&verdict, rules, &self.dataset.quality_gate, &staged));
+            return Err(failure::gate(
+                &verdict,
+                rules,
+                &self.dataset.quality_gate,
+                &staged,
+            ));
         }
         if self.parts.jobs.is_cancelled(&self.job.id) {
             return Err(failed(Error::Cancelled));
@@ -202,12 +229,12 @@ impl Publish<'_> {
         let source = Source::file(&upload, &self.file_name);
         let format = Format::of_name(&self.file_name);
         let charset = rows::declared(&self.staged);
-        let quarantine = ingest::quarantine::path(
-            &self.parts.dir,
-            &self.dataset.id,
-            self.job.id.as_str(),
-        );
-        let watch = JobWatch { parts: Arc::clone(self.parts), job: self.job.id.clone() };
+        let quarantine =
+            ingest::quarantine::path(&self.parts.dir, &self.dataset.id, self.job.id.as_str());
+        let watch = JobWatch {
+            parts: Arc::clone(self.parts),
+            job: self.job.id.clone(),
+        };
         let workers = self.parts.options.publish_workers;
         let prefix = self.job.id.to_string();
         let task = tokio::task::spawn_blocking(move || {
@@ -225,7 +252,9 @@ impl Publish<'_> {
             ingest.remove_staged()?;
             ingest.run(&watch)
         });
-        let staged = task.await.map_err(|_| failed(Error::Worker("the ingest")))?;
+        let staged = task
+            .await
+            .map_err(|_| failed(Error::Worker("the ingest")))?;
         staged.map_err(failed)
     }
 
@@ -238,10 +267,13 @@ impl Publish<'_> {
         let mut referenced = BTreeMap::new();
         let view = self.parts.catalog.view();
         for rule in &self.dataset.quality_rules {
-            let QualityCheck::References { dataset, .. } = &rule.check else { continue };
+            let QualityCheck::References { dataset, .. } = &rule.check else {
+                continue;
+            };
             // Only the provider's own datasets: a verdict must not tell what others hold.
-            let is_own =
-                view.dataset(dataset).is_some_and(|it| it.provider == self.dataset.provider);
+            let is_own = view
+                .dataset(dataset)
+                .is_some_and(|it| it.provider == self.dataset.provider);
             let version = view.latest_version(dataset).filter(|_| is_own);
             let version = version.ok_or_else(|| Error::Missing {
                 what: "published version of the provider's dataset",
@@ -252,8 +284,12 @@ impl Publish<'_> {
         }
         let files: Vec<PathBuf> = staged.files.iter().map(|file| file.path.clone()).collect();
         let spill = self.staging();
-        let subject =
-            quality::Subject { files: &files, schema, referenced: &referenced, spill: &spill };
+        let subject = quality::Subject {
+            files: &files,
+            schema,
+            referenced: &referenced,
+            spill: &spill,
+        };
         let verdicts = quality::run(&subject, &self.dataset.quality_rules).await?;
         Ok(QualityVerdict::judge(
             &self.dataset.quality_gate,
@@ -265,7 +301,10 @@ impl Publish<'_> {
     }
 
     fn staging(&self) -> PathBuf {
-        self.parts.dir.join("staging").join(format!("job-{}", self.job.id))
+        self.parts
+            .dir
+            .join("staging")
+            .join(format!("job-{}", self.job.id))
     }
 
     fn step(&self, step: JobStep, done: u64) {
@@ -288,7 +327,12 @@ impl Publish<'_> {
 
 /// Progress is for people who wait; a job does not fail because it cannot be written.
 fn report(parts: &Parts, job: &JobId, step: JobStep, done: u64) {
-    let progress = Progress { done, total: None, unit: ProgressUnit::Rows, step };
+    let progress = Progress {
+        done,
+        total: None,
+        unit: ProgressUnit::Rows,
+        step,
+    };
     if let Err(error) = parts.jobs.progress(job, progress) {
         tracing::debug!(%error, %job, "write a job's progress");
     }

@@ -15,12 +15,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Publish, failure};
+use crate::Error;
 use crate::ingest::Staged;
 use crate::tables::{self, Committed};
-use crate::Error;
 
-/// How often a version is proposed before the job gives up for now.
-const PROPOSALS_MAX: u32 = 5;
+/// How often a version is proposed while the catalog cannot answer: ten minutes without a leader.
+const PROPOSALS_MAX: u32 = 300;
+
+/// How often a version gets another number because the one it had was taken.
+const CONFLICTS_MAX: u32 = 5;
 
 /// How long the job waits for a leader between two of them.
 const PROPOSAL_PAUSE: Duration = Duration::from_secs(2);
@@ -60,15 +63,22 @@ impl Draft {
     }
 
     pub(super) fn note(&self) -> Result<Value, Error> {
-        serde_json::to_value(self)
-            .map_err(|source| Error::Record { what: "note a version", why: source.to_string() })
+        serde_json::to_value(self).map_err(|source| Error::Record {
+            what: "note a version",
+            why: source.to_string(),
+        })
     }
 
     pub(super) fn of(committed: &Committed) -> Result<Self, Error> {
         let noted: Result<Self, _> = serde_json::from_value(committed.note.clone());
-        let draft = noted
-            .map_err(|source| Error::Record { what: "read a note", why: source.to_string() })?;
-        Ok(Self { delta_version: committed.delta_version, ..draft })
+        let draft = noted.map_err(|source| Error::Record {
+            what: "read a note",
+            why: source.to_string(),
+        })?;
+        Ok(Self {
+            delta_version: committed.delta_version,
+            ..draft
+        })
     }
 }
 
@@ -76,19 +86,34 @@ impl Publish<'_> {
     /// Signs the version and has the catalog record it; returns its number.
     pub(super) async fn record(&self, draft: &Draft) -> Result<u64, JobFailure> {
         let mut why = String::new();
+        let mut conflicts = 0;
         for attempt in 0..PROPOSALS_MAX {
             if attempt > 0 {
                 tokio::time::sleep(PROPOSAL_PAUSE).await;
+            }
+            if self.parts.jobs.is_cancelled(&self.job.id) {
+                return Err(failure::failed(Error::Cancelled));
             }
             if let Some(number) = self.recorded(draft) {
                 return Ok(number);
             }
             let (number, proposal) = self.proposal(draft).await?;
-            match self.parts.catalog.propose(SignedProposal::by_node(proposal)).await {
+            match self
+                .parts
+                .catalog
+                .propose(SignedProposal::by_node(proposal))
+                .await
+            {
                 Ok(applied) => match applied.outcome {
                     Outcome::Applied { .. } => return Ok(number),
                     // Another version came first: this one takes the next number.
-                    Outcome::Refused { code: RefusalCode::Conflict, detail } => why = detail,
+                    Outcome::Refused {
+                        code: RefusalCode::Conflict,
+                        detail,
+                    } if conflicts < CONFLICTS_MAX => {
+                        conflicts += 1;
+                        why = detail;
+                    }
                     Outcome::Refused { detail, .. } => {
                         let why = format!("the catalog refused the version: {detail}");
                         return Err(failure::invalid(&why));
@@ -98,8 +123,8 @@ impl Publish<'_> {
             }
         }
         Err(failure::unavailable(format!(
-            "the version is written and not recorded yet: {why}; it is recorded when the job runs \
-             again"
+            "the version is written and could not be recorded: {why}; when the catalog answers \
+             again, publish again"
         )))
     }
 
@@ -113,7 +138,10 @@ impl Publish<'_> {
 
     async fn proposal(&self, draft: &Draft) -> Result<(u64, Proposal), JobFailure> {
         let view = self.parts.catalog.view();
-        let number = view.latest_version(&self.dataset.id).map_or(0, |it| it.body.number) + 1;
+        let number = view
+            .latest_version(&self.dataset.id)
+            .map_or(0, |it| it.body.number)
+            + 1;
         let at = self.parts.clock.now();
         let body = DatasetVersion {
             dataset: self.dataset.id.clone(),
@@ -129,7 +157,12 @@ impl Publish<'_> {
             intent: self.intent.clone(),
             published_at: at,
         };
-        let refuse = |why: String| failure::failed(Error::Record { what: "sign a version", why });
+        let refuse = |why: String| {
+            failure::failed(Error::Record {
+                what: "sign a version",
+                why,
+            })
+        };
         let bytes = canonical::to_bytes(&body).map_err(|source| refuse(source.to_string()))?;
         let signature = self
             .hosted
@@ -137,12 +170,26 @@ impl Publish<'_> {
             .sign(DatasetVersion::LABEL, &bytes)
             .await
             .map_err(|source| refuse(source.to_string()))?;
-        let version = Signed { body, key: self.hosted.signer.key_id(), signature };
+        let version = Signed {
+            body,
+            key: self.hosted.signer.key_id(),
+            signature,
+        };
         // The same number for the same job is the same command; with another number it is another.
         let id = CommandId::parse(format!("publish-{}-{number}", self.job.id))
             .map_err(|source| refuse(source.to_string()))?;
-        let command = Command::PublishVersion { version: Box::new(version) };
+        let command = Command::PublishVersion {
+            version: Box::new(version),
+        };
         let author = Author::Node(self.parts.node.clone());
-        Ok((number, Proposal { id, author, at, command }))
+        Ok((
+            number,
+            Proposal {
+                id,
+                author,
+                at,
+                command,
+            },
+        ))
     }
 }

@@ -66,7 +66,11 @@ pub(crate) async fn run(
             QualityCheck::Unique { columns } if has_rows => {
                 *count = pair(&context, &sql::unique(columns)).await?;
             }
-            QualityCheck::References { column, dataset, referenced } if has_rows => {
+            QualityCheck::References {
+                column,
+                dataset,
+                referenced,
+            } if has_rows => {
                 let Some((files, schema)) = subject.referenced.get(dataset) else {
                     return Err(Error::Missing {
                         what: "published version of dataset",
@@ -83,7 +87,11 @@ pub(crate) async fn run(
             _ => {}
         }
     }
-    Ok(rules.iter().zip(counts).map(|(rule, count)| verdict(rule, count)).collect())
+    Ok(rules
+        .iter()
+        .zip(counts)
+        .map(|(rule, count)| verdict(rule, count))
+        .collect())
 }
 
 fn verdict(rule: &QualityRule, (evaluated, failed): (u64, u64)) -> RuleVerdict {
@@ -117,8 +125,10 @@ async fn register(
     files: &[PathBuf],
     schema: &SchemaRef,
 ) -> Result<(), Error> {
-    let paths: Vec<String> =
-        files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
+    let paths: Vec<String> = files
+        .iter()
+        .map(|file| file.to_string_lossy().into_owned())
+        .collect();
     let options = ParquetReadOptions::default().schema(schema);
     let frame = context
         .read_parquet(paths, options)
@@ -162,8 +172,14 @@ async fn pair(context: &SessionContext, query: &str) -> Result<(u64, u64), Error
 }
 
 async fn one(context: &SessionContext, query: &str) -> Result<RecordBatch, Error> {
-    let frame = context.sql(query).await.map_err(Error::query("plan a quality rule"))?;
-    let batches = frame.collect().await.map_err(Error::query("run a quality rule"))?;
+    let frame = context
+        .sql(query)
+        .await
+        .map_err(Error::query("plan a quality rule"))?;
+    let batches = frame
+        .collect()
+        .await
+        .map_err(Error::query("run a quality rule"))?;
     batches
         .into_iter()
         .find(|batch| batch.num_rows() == 1)

@@ -20,12 +20,18 @@ const SUM_TOLERANCE: &str = "0.000001";
 /// Checks that a rule's columns exist and have types that the rule can be asked of.
 pub(super) fn check_columns(rule: &QualityRule, subject: &Subject<'_>) -> Result<(), Error> {
     let refuse = |why: String| {
-        Err(Error::Standard { why: format!("quality rule {}: {why}", rule.id) })
+        Err(Error::Standard {
+            why: format!("quality rule {}: {why}", rule.id),
+        })
     };
     let names: Vec<&String> = match &rule.check {
         QualityCheck::Complete { column } | QualityCheck::Range { column, .. } => vec![column],
         QualityCheck::Unique { columns } => columns.iter().collect(),
-        QualityCheck::References { column, dataset, referenced } => {
+        QualityCheck::References {
+            column,
+            dataset,
+            referenced,
+        } => {
             if let Some((_, schema)) = subject.referenced.get(dataset)
                 && schema.field_with_name(referenced).is_err()
             {
@@ -37,8 +43,10 @@ pub(super) fn check_columns(rule: &QualityRule, subject: &Subject<'_>) -> Result
         QualityCheck::Sum { parts, total } => parts.iter().chain([total]).collect(),
         QualityCheck::RowCount { .. } => Vec::new(),
     };
-    let needs_numbers =
-        matches!(rule.check, QualityCheck::Range { .. } | QualityCheck::Sum { .. });
+    let needs_numbers = matches!(
+        rule.check,
+        QualityCheck::Range { .. } | QualityCheck::Sum { .. }
+    );
     for name in &names {
         match subject.schema.field_with_name(name) {
             Err(_) => return refuse(format!("there is no column {name:?}")),
@@ -57,15 +65,20 @@ pub(super) fn check_columns(rule: &QualityRule, subject: &Subject<'_>) -> Result
 /// What a rule of single rows counts: rows that it applies to, and those that fail.
 pub(super) fn row_rule(check: &QualityCheck, schema: &SchemaRef) -> Option<(String, String)> {
     match check {
-        QualityCheck::Complete { column } => {
-            Some(("count(*)".to_owned(), count_if(&format!("{} IS NULL", quoted(column)))))
-        }
+        QualityCheck::Complete { column } => Some((
+            "count(*)".to_owned(),
+            count_if(&format!("{} IS NULL", quoted(column))),
+        )),
         QualityCheck::Range { column, min, max } => {
             let name = quoted(column);
             let mut beyond = Vec::new();
             beyond.extend(min.map(|min| format!("{name} < {min}")));
             beyond.extend(max.map(|max| format!("{name} > {max}")));
-            let failed = if beyond.is_empty() { "false".to_owned() } else { beyond.join(" OR ") };
+            let failed = if beyond.is_empty() {
+                "false".to_owned()
+            } else {
+                beyond.join(" OR ")
+            };
             Some((format!("count({name})"), count_if(&failed)))
         }
         QualityCheck::Order { lesser, greater } => {
@@ -74,9 +87,15 @@ pub(super) fn row_rule(check: &QualityCheck, schema: &SchemaRef) -> Option<(Stri
             Some((count_if(&both), count_if(&format!("{lesser} > {greater}"))))
         }
         QualityCheck::Sum { parts, total } => {
-            let all: Vec<String> = parts.iter().chain([total]).map(|name| quoted(name)).collect();
-            let known: Vec<String> =
-                all.iter().map(|name| format!("{name} IS NOT NULL")).collect();
+            let all: Vec<String> = parts
+                .iter()
+                .chain([total])
+                .map(|name| quoted(name))
+                .collect();
+            let known: Vec<String> = all
+                .iter()
+                .map(|name| format!("{name} IS NOT NULL"))
+                .collect();
             let added: Vec<String> = parts.iter().map(|name| quoted(name)).collect();
             let rest = format!("({}) - {}", added.join(" + "), quoted(total));
             let is_exact = parts.iter().chain([total]).all(|name| {
@@ -93,7 +112,10 @@ pub(super) fn row_rule(check: &QualityCheck, schema: &SchemaRef) -> Option<(Stri
         }
         QualityCheck::RowCount { min } => {
             let missing = format!("greatest(CAST({min} AS BIGINT) - count(*), CAST(0 AS BIGINT))");
-            Some((format!("greatest(CAST({min} AS BIGINT), CAST(0 AS BIGINT))"), missing))
+            Some((
+                format!("greatest(CAST({min} AS BIGINT), CAST(0 AS BIGINT))"),
+                missing,
+            ))
         }
         QualityCheck::Unique { .. } | QualityCheck::References { .. } => None,
     }
@@ -112,7 +134,10 @@ pub(super) fn select(expressions: &[String]) -> String {
 /// Rows whose key is complete, and those that are one too many of their key.
 pub(super) fn unique(columns: &[String]) -> String {
     let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
-    let known: Vec<String> = names.iter().map(|name| format!("{name} IS NOT NULL")).collect();
+    let known: Vec<String> = names
+        .iter()
+        .map(|name| format!("{name} IS NOT NULL"))
+        .collect();
     let (names, known) = (names.join(", "), known.join(" AND "));
     format!(
         "SELECT CAST(coalesce(sum(n), 0) AS BIGINT) AS c0, \

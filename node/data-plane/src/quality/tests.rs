@@ -16,7 +16,10 @@ fn standard() -> DataStandard {
         "b": {"type": ["integer", "null"]}, "total": {"type": ["integer", "null"]},
         "share": {"type": ["number", "null"]}, "rest": {"type": ["number", "null"]}}});
     DataStandard {
-        edition: StandardEdition { standard: StandardId::parse("test").unwrap(), edition: 1 },
+        edition: StandardEdition {
+            standard: StandardId::parse("test").unwrap(),
+            edition: 1,
+        },
         title: LocalText::new("测试", "test"),
         row_schema: schema.to_string(),
         reading: Reading::default(),
@@ -49,7 +52,10 @@ fn stage(dir: &Path, name: &str, text: &str) -> (Vec<PathBuf>, SchemaRef) {
     };
     let staged = ingest.run(&Unwatched).unwrap();
     assert_eq!(staged.quarantined_rows, 0, "{:?}", staged.faults);
-    (staged.files.into_iter().map(|file| file.path).collect(), plan.schema().clone())
+    (
+        staged.files.into_iter().map(|file| file.path).collect(),
+        plan.schema().clone(),
+    )
 }
 
 #[tokio::test]
@@ -63,7 +69,11 @@ async fn every_rule_counts_what_it_applies_to_and_what_fails() {
                 z,1,2,3,0.4,0.5\n";
     let (files, schema) = stage(dir.path(), "rows", rows);
     let table = DatasetId::parse("codes").unwrap();
-    let codes = stage(dir.path(), "codes", "code,a,b,total,share,rest\nx,,,,,\nx,,,,,\ny,,,,,\n");
+    let codes = stage(
+        dir.path(),
+        "codes",
+        "code,a,b,total,share,rest\nx,,,,,\nx,,,,,\ny,,,,,\n",
+    );
     let referenced = BTreeMap::from([(table.clone(), codes)]);
     let subject = Subject {
         files: &files,
@@ -72,16 +82,67 @@ async fn every_rule_counts_what_it_applies_to_and_what_fails() {
         spill: dir.path(),
     };
     let name = |text: &str| text.to_owned();
-    let names = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let names = |all: &[&str]| {
+        all.iter()
+            .map(|text| (*text).to_owned())
+            .collect::<Vec<_>>()
+    };
     let cases = [
-        (QualityCheck::Complete { column: name("code") }, (5, 1)),
-        (QualityCheck::Unique { columns: names(&["code"]) }, (4, 1)),
-        (QualityCheck::Unique { columns: names(&["code", "b"]) }, (4, 0)),
-        (QualityCheck::Range { column: name("a"), min: Some(2), max: Some(4) }, (4, 3)),
-        (QualityCheck::Range { column: name("share"), min: None, max: None }, (5, 0)),
-        (QualityCheck::Order { lesser: name("a"), greater: name("b") }, (4, 1)),
-        (QualityCheck::Sum { parts: names(&["a", "b"]), total: name("total") }, (4, 1)),
-        (QualityCheck::Sum { parts: names(&["share", "rest"]), total: name("a") }, (3, 2)),
+        (
+            QualityCheck::Complete {
+                column: name("code"),
+            },
+            (5, 1),
+        ),
+        (
+            QualityCheck::Unique {
+                columns: names(&["code"]),
+            },
+            (4, 1),
+        ),
+        (
+            QualityCheck::Unique {
+                columns: names(&["code", "b"]),
+            },
+            (4, 0),
+        ),
+        (
+            QualityCheck::Range {
+                column: name("a"),
+                min: Some(2),
+                max: Some(4),
+            },
+            (4, 3),
+        ),
+        (
+            QualityCheck::Range {
+                column: name("share"),
+                min: None,
+                max: None,
+            },
+            (5, 0),
+        ),
+        (
+            QualityCheck::Order {
+                lesser: name("a"),
+                greater: name("b"),
+            },
+            (4, 1),
+        ),
+        (
+            QualityCheck::Sum {
+                parts: names(&["a", "b"]),
+                total: name("total"),
+            },
+            (4, 1),
+        ),
+        (
+            QualityCheck::Sum {
+                parts: names(&["share", "rest"]),
+                total: name("a"),
+            },
+            (3, 2),
+        ),
         (QualityCheck::RowCount { min: 8 }, (8, 3)),
         (QualityCheck::RowCount { min: 5 }, (5, 0)),
         (
@@ -107,12 +168,24 @@ async fn a_rule_that_names_no_column_of_the_table_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let (files, schema) = stage(dir.path(), "rows", "code,a,b,total,share,rest\nx,1,2,3,,\n");
     let referenced = BTreeMap::new();
-    let subject =
-        Subject { files: &files, schema: &schema, referenced: &referenced, spill: dir.path() };
+    let subject = Subject {
+        files: &files,
+        schema: &schema,
+        referenced: &referenced,
+        spill: dir.path(),
+    };
     let cases = [
-        QualityCheck::Complete { column: "\"; DROP TABLE x; --".to_owned() },
-        QualityCheck::Range { column: "code".to_owned(), min: Some(1), max: None },
-        QualityCheck::Unique { columns: Vec::new() },
+        QualityCheck::Complete {
+            column: "\"; DROP TABLE x; --".to_owned(),
+        },
+        QualityCheck::Range {
+            column: "code".to_owned(),
+            min: Some(1),
+            max: None,
+        },
+        QualityCheck::Unique {
+            columns: Vec::new(),
+        },
         QualityCheck::References {
             column: "code".to_owned(),
             dataset: DatasetId::parse("unknown").unwrap(),

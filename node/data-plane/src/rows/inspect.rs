@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arrow::array::Array;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::HeaderMap;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -20,9 +21,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Asked, Problem, Rows, Trace};
+use crate::Error;
 use crate::ingest::quarantine;
 use crate::tables::{self, RawVersion};
-use crate::Error;
 
 /// Most rows of one answer.
 const ROWS_MAX: usize = 100;
@@ -39,8 +40,6 @@ pub(super) struct Page {
     /// At most so many.
     limit: Option<usize>,
 }
-
-type Parameters = Result<Query<Page>, axum::extract::rejection::QueryRejection>;
 
 /// Quarantined rows of a job.
 #[derive(Serialize)]
@@ -64,7 +63,7 @@ pub(super) struct Preview {
 pub(super) async fn quarantine(
     State(rows): State<Arc<Rows>>,
     UrlPath(id): UrlPath<String>,
-    page: Parameters,
+    page: Result<Query<Page>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Json<Quarantined>, Problem> {
     let trace = Trace::of(&headers);
@@ -72,8 +71,16 @@ pub(super) async fn quarantine(
     let (after, limit) = read_page(page, &trace)?;
     let missing = || Problem::new(ErrorCode::NotFound, "there is no such publish job", &trace);
     let id = JobId::parse(id).map_err(|_| missing())?;
-    let job = rows.parts.jobs.job(&id).ok().flatten().ok_or_else(missing)?;
-    let jobs::JobKind::Publish { dataset, .. } = &job.kind else { return Err(missing()) };
+    let job = rows
+        .parts
+        .jobs
+        .job(&id)
+        .ok()
+        .flatten()
+        .ok_or_else(missing)?;
+    let jobs::JobKind::Publish { dataset, .. } = &job.kind else {
+        return Err(missing());
+    };
     let view = rows.parts.catalog.view();
     let dataset = view.dataset(dataset).cloned().ok_or_else(missing)?;
     let hosted = rows.hosted(&principal, &dataset, &trace)?;
@@ -95,7 +102,7 @@ pub(super) async fn quarantine(
 pub(super) async fn preview(
     State(rows): State<Arc<Rows>>,
     UrlPath(id): UrlPath<String>,
-    page: Parameters,
+    page: Result<Query<Page>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Json<Preview>, Problem> {
     let trace = Trace::of(&headers);
@@ -118,15 +125,23 @@ pub(super) async fn preview(
         .await
         .map_err(|error| Problem::of(&error, &trace))?;
     let number = version.body.number;
-    let answer =
-        blocking(&rows, &trace, move || read_preview(&raw, &dataset, number, limit)).await?;
+    let answer = blocking(&rows, &trace, move || {
+        read_preview(&raw, &dataset, number, limit)
+    })
+    .await?;
     Ok(Json(answer))
 }
 
-fn read_page(page: Parameters, trace: &Trace) -> Result<(u64, usize), Problem> {
+fn read_page(
+    page: Result<Query<Page>, QueryRejection>,
+    trace: &Trace,
+) -> Result<(u64, usize), Problem> {
     let Query(page) =
         page.map_err(|source| Problem::new(ErrorCode::Invalid, source.body_text(), trace))?;
-    Ok((page.after.unwrap_or(0), page.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX)))
+    Ok((
+        page.after.unwrap_or(0),
+        page.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX),
+    ))
 }
 
 /// Runs blocking work, a few at a time.
@@ -150,9 +165,17 @@ fn read_quarantine(path: PathBuf, after: u64, limit: usize) -> Result<Quarantine
         Ok(file) => file,
         // Nothing was kept out.
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Quarantined { items: Vec::new(), next_after: None });
+            return Ok(Quarantined {
+                items: Vec::new(),
+                next_after: None,
+            });
         }
-        Err(source) => return Err(Error::Io { what: "open a quarantine file", source }),
+        Err(source) => {
+            return Err(Error::Io {
+                what: "open a quarantine file",
+                source,
+            });
+        }
     };
     let mut lines = BufReader::new(flate2::read::GzDecoder::new(BufReader::new(file)));
     let mut items: Vec<Value> = Vec::new();
@@ -161,19 +184,29 @@ fn read_quarantine(path: PathBuf, after: u64, limit: usize) -> Result<Quarantine
     loop {
         line.clear();
         let mut piece = lines.by_ref().take(LINE_BYTES_MAX);
-        let read = piece.read_line(&mut line).map_err(Error::io("read a quarantine file"))?;
+        let read = piece
+            .read_line(&mut line)
+            .map_err(Error::io("read a quarantine file"))?;
         if read == 0 {
-            return Ok(Quarantined { items, next_after: None });
+            return Ok(Quarantined {
+                items,
+                next_after: None,
+            });
         }
         let Ok(item) = serde_json::from_str::<Value>(&line) else {
-            return Err(Error::Tampered { file: "the quarantine file".to_owned() });
+            return Err(Error::Tampered {
+                file: "the quarantine file".to_owned(),
+            });
         };
         let row = item["row"].as_u64().unwrap_or(0);
         if row <= after {
             continue;
         }
         if items.len() == limit {
-            return Ok(Quarantined { items, next_after: last });
+            return Ok(Quarantined {
+                items,
+                next_after: last,
+            });
         }
         last = Some(row);
         items.push(item);
@@ -186,13 +219,19 @@ fn read_preview(
     version: u64,
     limit: usize,
 ) -> Result<Preview, Error> {
-    let columns: Vec<String> =
-        raw.schema.fields().iter().map(|field| field.name().clone()).collect();
+    let columns: Vec<String> = raw
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
     let masked: Vec<bool> = columns
         .iter()
         .map(|name| {
             // A column that the card does not describe is treated as personal.
-            dataset.column(name).is_none_or(|column| column.sensitivity != Sensitivity::None)
+            dataset
+                .column(name)
+                .is_none_or(|column| column.sensitivity != Sensitivity::None)
         })
         .collect();
     let mut rows = Vec::new();
@@ -207,20 +246,28 @@ fn read_preview(
         for batch in batches {
             let batch = batch.map_err(Error::columns("read a table's file"))?;
             for row in 0..batch.num_rows() {
-                let cells = batch.columns().iter().zip(&masked);
-                rows.push(cells.map(|(array, masked)| cell(array, row, *masked)).collect());
+                let cells = batch.columns().iter().zip(&masked).map(|(array, masked)| {
+                    let value = cell(array, row)?;
+                    Some(if *masked {
+                        quarantine::MASKED.to_owned()
+                    } else {
+                        value
+                    })
+                });
+                rows.push(cells.collect());
             }
         }
     }
-    Ok(Preview { version, columns, rows })
+    Ok(Preview {
+        version,
+        columns,
+        rows,
+    })
 }
 
-fn cell(array: &Arc<dyn Array>, row: usize, is_masked: bool) -> Option<String> {
+fn cell(array: &Arc<dyn Array>, row: usize) -> Option<String> {
     if array.is_null(row) {
         return None;
-    }
-    if is_masked {
-        return Some(quarantine::MASKED.to_owned());
     }
     let formatter = ArrayFormatter::try_new(array, &FormatOptions::default()).ok()?;
     Some(quarantine::cut(&formatter.value(row).to_string()))

@@ -101,7 +101,10 @@ impl Rows {
             columns: None,
             at: self.parts.clock.now(),
         };
-        let ask = Ask { trace: trace.as_str().to_owned(), grant: None };
+        let ask = Ask {
+            trace: trace.as_str().to_owned(),
+            grant: None,
+        };
         let permit = Box::pin(hosted.point.authorize(request, ask)).await;
         permit.map_err(|refusal| Problem::refused(&refusal))
     }
@@ -129,5 +132,6 @@ pub(crate) fn staged_path(dir: &Path, name: &str) -> Option<PathBuf> {
 
 /// The encoding that was declared with a staged upload.
 pub(crate) fn declared(name: &str) -> Option<Charset> {
-    name.split_once('.').and_then(|(_, charset)| Charset::parse(charset))
+    name.split_once('.')
+        .and_then(|(_, charset)| Charset::parse(charset))
 }

@@ -34,10 +34,10 @@ impl Trace {
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_graphic()));
         match given {
             Some(text) => Self(text.to_owned()),
-            None => Self(crypto::random_bytes::<8>().map_or_else(
-                |_| "untraced".to_owned(),
-                |bytes| hex::encode(bytes),
-            )),
+            None => Self(
+                crypto::random_bytes::<8>()
+                    .map_or_else(|_| "untraced".to_owned(), |bytes| hex::encode(bytes)),
+            ),
         }
     }
 
@@ -113,13 +113,18 @@ impl Problem {
 /// Status and title of each code.
 fn answer(code: ErrorCode) -> (StatusCode, &'static str) {
     match code {
-        ErrorCode::Invalid => (StatusCode::BAD_REQUEST, "The request cannot be used as it is"),
-        ErrorCode::SchemaViolation => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "Rows do not follow the data standard")
-        }
-        ErrorCode::QualityGateFailed => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "The quality gate refused the version")
-        }
+        ErrorCode::Invalid => (
+            StatusCode::BAD_REQUEST,
+            "The request cannot be used as it is",
+        ),
+        ErrorCode::SchemaViolation => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Rows do not follow the data standard",
+        ),
+        ErrorCode::QualityGateFailed => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The quality gate refused the version",
+        ),
         ErrorCode::Unauthenticated => (StatusCode::UNAUTHORIZED, "Not signed in"),
         ErrorCode::Refused => (StatusCode::FORBIDDEN, "Refused"),
         ErrorCode::NotFound => (StatusCode::NOT_FOUND, "Not found"),
@@ -128,22 +133,25 @@ fn answer(code: ErrorCode) -> (StatusCode, &'static str) {
         ErrorCode::PreconditionRequired => {
             (StatusCode::PRECONDITION_REQUIRED, "If-Match is missing")
         }
-        ErrorCode::KeyReused => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key used twice")
-        }
+        ErrorCode::KeyReused => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Idempotency key used twice",
+        ),
         ErrorCode::LimitExceeded => (StatusCode::PAYLOAD_TOO_LARGE, "Too large or too many"),
         ErrorCode::LockedOut => (StatusCode::TOO_MANY_REQUESTS, "Locked out"),
         ErrorCode::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Not available now"),
         ErrorCode::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "Storage is full"),
-        ErrorCode::Tampered => (StatusCode::INTERNAL_SERVER_ERROR, "Evidence does not verify"),
+        ErrorCode::Tampered => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Evidence does not verify",
+        ),
         ErrorCode::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "A defect of the node"),
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry = self.retry_after_s;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();

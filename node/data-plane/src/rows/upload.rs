@@ -74,10 +74,15 @@ pub(super) async fn upload(
     let steward = view.person(&wanted.intent.body.person);
     let is_hers = principal.person.as_ref() == Some(&wanted.intent.body.person)
         && steward.is_some_and(|person| {
-            wanted.intent.verify(PublishIntent::LABEL, &person.signing).is_ok()
+            wanted
+                .intent
+                .verify(PublishIntent::LABEL, &person.signing)
+                .is_ok()
         });
     if !is_hers {
-        return Err(invalid("the intent is not signed with the key of who is signed in".to_owned()));
+        return Err(invalid(
+            "the intent is not signed with the key of who is signed in".to_owned(),
+        ));
     }
     let asked = Asked {
         principal: &principal,
@@ -105,7 +110,15 @@ fn queue(
     (principal, dataset): (&Principal, &Dataset),
     trace: &Trace,
 ) -> Result<Response, Problem> {
-    let failed = |why: String| Problem::of(&Error::Record { what: "name a job", why }, trace);
+    let failed = |why: String| {
+        Problem::of(
+            &Error::Record {
+                what: "name a job",
+                why,
+            },
+            trace,
+        )
+    };
     let bytes: [u8; 16] = crypto::random_bytes().map_err(|source| failed(source.to_string()))?;
     let new = NewJob {
         id: JobId::parse(format!("j-{}", hex::encode(bytes)))
@@ -168,14 +181,18 @@ impl Wanted {
             .ok_or_else(|| invalid("send an `Idempotency-Key` of 1 to 128 bytes"))?;
         let intent = text(INTENT)
             .filter(|intent| intent.len() <= INTENT_BYTES_MAX)
-            .and_then(|intent| base64::engine::general_purpose::STANDARD.decode(intent).ok())
-            .ok_or_else(|| {
-                invalid("send the signed intent as `Kouan-Publish-Intent` in base64")
-            })?;
+            .and_then(|intent| {
+                base64::engine::general_purpose::STANDARD
+                    .decode(intent)
+                    .ok()
+            })
+            .ok_or_else(|| invalid("send the signed intent as `Kouan-Publish-Intent` in base64"))?;
         let intent: Signed<PublishIntent> = canonical::from_bytes(&intent)
             .map_err(|source| invalid(&format!("the intent cannot be read: {source}")))?;
         if intent.body.dataset != dataset.id || intent.body.participant != dataset.provider {
-            return Err(invalid("the signed intent is for another dataset or provider"));
+            return Err(invalid(
+                "the signed intent is for another dataset or provider",
+            ));
         }
         let limit = rows.parts.options.upload_bytes_max;
         let declared = text("content-length").and_then(|length| length.parse::<u64>().ok());
@@ -196,11 +213,17 @@ impl Wanted {
         }
         let charset = match parameters.encoding {
             None => None,
-            Some(name) => Some(Charset::parse(&name).ok_or_else(|| {
-                invalid("`encoding` is UTF-8, GB18030, UTF-16LE or UTF-16BE")
-            })?),
+            Some(name) => Some(
+                Charset::parse(&name)
+                    .ok_or_else(|| invalid("`encoding` is UTF-8, GB18030, UTF-16LE or UTF-16BE"))?,
+            ),
         };
-        Ok(Self { intent, key: key.to_owned(), file, charset })
+        Ok(Self {
+            intent,
+            key: key.to_owned(),
+            file,
+            charset,
+        })
     }
 }
 
@@ -229,7 +252,11 @@ impl Staged {
         let charset = charset.map_or_else(String::new, |charset| format!(".{}", charset.as_str()));
         let name = format!("{STAGED}{}{charset}", hex::encode(bytes));
         let path = staged_path(dir, &name).ok_or(Error::Worker("an upload's name"))?;
-        Ok(Self { name, path, is_kept: false })
+        Ok(Self {
+            name,
+            path,
+            is_kept: false,
+        })
     }
 
     fn keep(mut self) {
@@ -243,7 +270,10 @@ impl Staged {
         trace: &Trace,
     ) -> Result<(), Problem> {
         let io = |source: std::io::Error| {
-            let error = Error::Io { what: "stage an upload", source };
+            let error = Error::Io {
+                what: "stage an upload",
+                source,
+            };
             Problem::of(&error, trace)
         };
         let invalid = |why: &str| Problem::new(ErrorCode::Invalid, why, trace);
@@ -254,7 +284,9 @@ impl Staged {
         loop {
             let piece = tokio::time::timeout(PAUSE_MAX, pieces.next()).await;
             let Ok(piece) = piece else {
-                return Err(invalid("the upload paused for more than 60 s; send it again"));
+                return Err(invalid(
+                    "the upload paused for more than 60 s; send it again",
+                ));
             };
             let Some(piece) = piece else { break };
             let piece = piece.map_err(|_| invalid("the upload broke off; send it again"))?;
@@ -276,7 +308,13 @@ impl Staged {
                 tracing::warn!("the disk is full");
             }
             io(source)
-        })
+        })?;
+        // The job outlives a power failure, so its file's name must too.
+        if let Some(folder) = self.path.parent() {
+            let folder = tokio::fs::File::open(folder).await.map_err(io)?;
+            folder.sync_all().await.map_err(io)?;
+        }
+        Ok(())
     }
 }
 

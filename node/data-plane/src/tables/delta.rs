@@ -74,31 +74,48 @@ pub(crate) async fn commit_noted(
             .map_err(Error::io("move a file into its table"))?;
     }
     sync_folder(folder)?;
-    let wanted: StructType = schema.as_ref().try_into_kernel().map_err(|source| {
-        Error::Columns { what: "turn a schema into a Delta schema", source }
-    })?;
+    let wanted: StructType =
+        schema
+            .as_ref()
+            .try_into_kernel()
+            .map_err(|source| Error::Columns {
+                what: "turn a schema into a Delta schema",
+                source,
+            })?;
     let table = open_or_create(folder, &wanted).await?;
-    let state = table.snapshot().map_err(Error::table("read a table's state"))?;
+    let state = table
+        .snapshot()
+        .map_err(Error::table("read a table's state"))?;
     let mut actions: Vec<Action> = Vec::new();
     if state.schema().as_ref() != &wanted {
         actions.push(Action::Metadata(metadata(state, &wanted)?));
     }
     actions.extend(files.iter().map(|file| Action::Add(add(file))));
-    actions.extend(state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))));
-    let operation =
-        DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
-    let properties =
-        CommitProperties::default().with_metadata([
-            (JOB.to_owned(), Value::from(job)),
-            (NOTE.to_owned(), note.clone()),
-        ]);
+    actions.extend(
+        state
+            .log_data()
+            .iter()
+            .map(|file| Action::Remove(file.remove_action(true))),
+    );
+    let operation = DeltaOperation::Write {
+        mode: SaveMode::Overwrite,
+        partition_by: None,
+        predicate: None,
+    };
+    let properties = CommitProperties::default().with_metadata([
+        (JOB.to_owned(), Value::from(job)),
+        (NOTE.to_owned(), note.clone()),
+    ]);
     let done = CommitBuilder::from(properties)
         .with_actions(actions)
         .build(Some(state), table.log_store(), operation)
         .await
         .map_err(Error::table("commit a version"))?;
     sync_log(folder, done.version())?;
-    Ok(Committed { delta_version: done.version(), note })
+    Ok(Committed {
+        delta_version: done.version(),
+        note,
+    })
 }
 
 /// The commit of `job`, if the table has one.
@@ -107,28 +124,43 @@ pub(crate) fn committed(folder: &Path, job: &str) -> Result<Option<Committed>, E
     let entries = match fs::read_dir(&log) {
         Ok(entries) => entries,
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(Error::Io { what: "list a table's log", source }),
+        Err(source) => {
+            return Err(Error::Io {
+                what: "list a table's log",
+                source,
+            });
+        }
     };
     let mut latest = None;
     for entry in entries {
         let name = entry.map_err(Error::io("list a table's log"))?.file_name();
         let name = name.to_string_lossy();
-        let version = name.strip_suffix(".json").and_then(|text| text.parse::<u64>().ok());
+        let version = name
+            .strip_suffix(".json")
+            .and_then(|text| text.parse::<u64>().ok());
         latest = latest.max(version);
     }
-    let Some(latest) = latest else { return Ok(None) };
+    let Some(latest) = latest else {
+        return Ok(None);
+    };
     for version in (latest.saturating_sub(COMMITS_SEARCHED)..=latest).rev() {
         let Ok(text) = fs::read_to_string(log.join(format!("{version:020}.json"))) else {
             continue;
         };
-        let ours = text.lines().filter(|line| line.contains(JOB)).find_map(|line| {
-            let mut action = serde_json::from_str::<Value>(line).ok()?;
-            let information = action.get_mut("commitInfo")?;
-            (information[JOB] == job).then(|| information[NOTE].take())
-        });
+        let ours = text
+            .lines()
+            .filter(|line| line.contains(JOB))
+            .find_map(|line| {
+                let mut action = serde_json::from_str::<Value>(line).ok()?;
+                let information = action.get_mut("commitInfo")?;
+                (information[JOB] == job).then(|| information[NOTE].take())
+            });
         if let Some(note) = ours {
             sync_log(folder, version)?;
-            return Ok(Some(Committed { delta_version: version, note }));
+            return Ok(Some(Committed {
+                delta_version: version,
+                note,
+            }));
         }
     }
     Ok(None)
@@ -138,7 +170,10 @@ pub(crate) fn committed(folder: &Path, job: &str) -> Result<Option<Committed>, E
 pub(super) async fn open(folder: &Path, delta_version: u64) -> Result<RawVersion, Error> {
     let missing = || Error::Missing {
         what: "table",
-        name: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        name: folder
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
     };
     if !folder.is_dir() {
         return Err(missing());
@@ -149,16 +184,24 @@ pub(super) async fn open(folder: &Path, delta_version: u64) -> Result<RawVersion
         .load()
         .await
         .map_err(Error::table("open a table"))?;
-    let state = table.snapshot().map_err(Error::table("read a table's state"))?;
+    let state = table
+        .snapshot()
+        .map_err(Error::table("read a table's state"))?;
     let schema: arrow::datatypes::Schema = state
         .schema()
         .as_ref()
         .try_into_arrow()
         .map_err(Error::columns("read a table's schema"))?;
-    let mut files: Vec<_> =
-        state.log_data().iter().map(|file| folder.join(file.path().as_ref())).collect();
+    let mut files: Vec<_> = state
+        .log_data()
+        .iter()
+        .map(|file| folder.join(file.path().as_ref()))
+        .collect();
     files.sort();
-    Ok(RawVersion { files, schema: std::sync::Arc::new(schema) })
+    Ok(RawVersion {
+        files,
+        schema: std::sync::Arc::new(schema),
+    })
 }
 
 async fn open_or_create(folder: &Path, schema: &StructType) -> Result<DeltaTable, Error> {
@@ -208,7 +251,9 @@ fn add(file: &StagedFile) -> Add {
 }
 
 fn url(folder: &Path) -> Result<Url, Error> {
-    let folder = folder.canonicalize().map_err(Error::io("find a table's folder"))?;
+    let folder = folder
+        .canonicalize()
+        .map_err(Error::io("find a table's folder"))?;
     Url::from_directory_path(&folder).map_err(|()| Error::Record {
         what: "name a table's folder",
         why: "its path cannot be written as a URL".to_owned(),

@@ -20,11 +20,22 @@ struct Leaf<'a> {
 
 /// SM3 Merkle root (RFC 6962 shape) over name, size and SM3 of each file, by name.
 pub(crate) fn content_digest(files: &[StagedFile]) -> Result<Digest, Error> {
-    let mut files: Vec<&StagedFile> = files.iter().collect();
-    files.sort_by(|a, b| a.name.cmp(&b.name));
+    content_digest_of(
+        files
+            .iter()
+            .map(|file| (file.name.as_str(), file.bytes, file.digest)),
+    )
+}
+
+/// As [`content_digest`], of files that were hashed again: what a signed record is held against.
+pub(crate) fn content_digest_of<'a>(
+    files: impl Iterator<Item = (&'a str, u64, Digest)>,
+) -> Result<Digest, Error> {
+    let mut files: Vec<_> = files.collect();
+    files.sort_unstable();
     let mut leaves = Vec::with_capacity(files.len());
-    for file in files {
-        let leaf = Leaf { name: &file.name, bytes: file.bytes, sm3: file.digest };
+    for (name, bytes, sm3) in files {
+        let leaf = Leaf { name, bytes, sm3 };
         let bytes = canonical::to_bytes(&leaf).map_err(|source| Error::Record {
             what: "hash a version's files",
             why: source.to_string(),
@@ -39,8 +50,16 @@ pub(crate) fn schema_digest(schema: &SchemaRef) -> Result<Digest, Error> {
     let columns: Vec<(&str, String, bool)> = schema
         .fields()
         .iter()
-        .map(|field| (field.name().as_str(), field.data_type().to_string(), field.is_nullable()))
+        .map(|field| {
+            (
+                field.name().as_str(),
+                field.data_type().to_string(),
+                field.is_nullable(),
+            )
+        })
         .collect();
-    canonical::digest(&columns)
-        .map_err(|source| Error::Record { what: "hash a schema", why: source.to_string() })
+    canonical::digest(&columns).map_err(|source| Error::Record {
+        what: "hash a schema",
+        why: source.to_string(),
+    })
 }

@@ -21,7 +21,7 @@ use schemas::code::Action;
 use schemas::dataset::DatasetVersion;
 
 pub(crate) use delta::{Committed, commit, commit_noted, committed};
-pub(crate) use digest::{content_digest, schema_digest};
+pub(crate) use digest::{content_digest, content_digest_of, schema_digest};
 
 use crate::Error;
 
@@ -52,7 +52,10 @@ pub(crate) async fn open_version(
     let request = permit.request();
     let is_reading = matches!(request.action, Action::DatasetRead | Action::DatasetInspect);
     if !is_reading || request.dataset.as_ref() != Some(&version.dataset) {
-        return Err(Error::Missing { what: "permit for", name: version.dataset.to_string() });
+        return Err(Error::Missing {
+            what: "permit for",
+            name: version.dataset.to_string(),
+        });
     }
     delta::open(&folder(dir, &version.dataset), version.delta_version).await
 }

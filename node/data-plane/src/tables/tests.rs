@@ -11,7 +11,10 @@ use crate::ingest::{Format, Ingest, Plan, Source, StagedFile, Unwatched};
 
 fn plan(properties: &serde_json::Value) -> Plan {
     let standard = DataStandard {
-        edition: StandardEdition { standard: StandardId::parse("test").unwrap(), edition: 1 },
+        edition: StandardEdition {
+            standard: StandardId::parse("test").unwrap(),
+            edition: 1,
+        },
         title: LocalText::new("测试", "test"),
         row_schema: json!({"type": "object", "properties": properties}).to_string(),
         reading: Reading::default(),
@@ -74,8 +77,10 @@ async fn each_version_is_a_full_snapshot_and_earlier_ones_stay_readable() {
 }
 
 fn plan_with_day() -> Plan {
-    plan(&json!({"id": {"type": "integer"}, "name": {"type": "string"},
-        "day": {"type": "string", "format": "date"}}))
+    plan(
+        &json!({"id": {"type": "integer"}, "name": {"type": "string"},
+        "day": {"type": "string", "format": "date"}}),
+    )
 }
 
 #[tokio::test]
@@ -86,13 +91,16 @@ async fn a_job_that_runs_again_finds_its_own_commit() {
     assert_eq!(committed(&table, "job-1").unwrap(), None);
     let files = stage(dir.path(), &plan, "job-1", "id,name\n1,x\n");
     let note = json!({"rows": 1});
-    let first =
-        commit_noted(&table, plan.schema(), &files, "job-1", note.clone()).await.unwrap();
+    let first = commit_noted(&table, plan.schema(), &files, "job-1", note.clone())
+        .await
+        .unwrap();
     assert_eq!(first.note, note);
     assert_eq!(committed(&table, "job-1").unwrap(), Some(first.clone()));
     assert_eq!(committed(&table, "job").unwrap(), None);
     let files = stage(dir.path(), &plan, "job-1", "id,name\n1,x\n");
-    let again = commit(&table, plan.schema(), &files, "job-1").await.unwrap();
+    let again = commit(&table, plan.schema(), &files, "job-1")
+        .await
+        .unwrap();
     assert_eq!(again, first, "nothing is committed twice");
 }
 
@@ -106,11 +114,15 @@ async fn what_a_dead_job_left_in_the_table_is_replaced_and_never_read() {
     std::fs::write(table.join("job-1-P0-00000.parquet"), b"half").unwrap();
     std::fs::write(table.join("job-1-P7-00000.parquet"), b"other").unwrap();
     let other = stage(dir.path(), &plan, "other", "id,name\n9,q\n");
-    let other = commit(&table, plan.schema(), &other, "other").await.unwrap();
+    let other = commit(&table, plan.schema(), &other, "other")
+        .await
+        .unwrap();
     let raw = delta::open(&table, other.delta_version).await.unwrap();
     assert_eq!(names(&raw), ["other-P0-00000.parquet"]);
     let files = stage(dir.path(), &plan, "job-1", "id,name\n1,x\n");
-    let done = commit(&table, plan.schema(), &files, "job-1").await.unwrap();
+    let done = commit(&table, plan.schema(), &files, "job-1")
+        .await
+        .unwrap();
     let raw = delta::open(&table, done.delta_version).await.unwrap();
     assert_eq!(names(&raw), ["job-1-P0-00000.parquet"]);
     assert!(!table.join("job-1-P7-00000.parquet").exists());
@@ -129,8 +141,11 @@ fn a_versions_digest_depends_on_every_file_and_not_on_their_order() {
     };
     let both = content_digest(&[file("a", 1), file("b", 2)]).unwrap();
     assert_eq!(content_digest(&[file("b", 2), file("a", 1)]).unwrap(), both);
-    for other in [vec![file("a", 1)], vec![file("a", 1), file("b", 3)], vec![file("a", 1), file("c", 2)]]
-    {
+    for other in [
+        vec![file("a", 1)],
+        vec![file("a", 1), file("b", 3)],
+        vec![file("a", 1), file("c", 2)],
+    ] {
         assert_ne!(content_digest(&other).unwrap(), both);
     }
 }
