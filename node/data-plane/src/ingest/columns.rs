@@ -73,7 +73,7 @@ impl Builder {
             Self::Date(out, order) => {
                 let value = day(text, *order);
                 out.append_option(value);
-                value.map(drop).ok_or(not_a_day(*order))
+                value.map(drop).ok_or_else(|| not_a_day(*order))
             }
             Self::Instant(out) => {
                 let value = instant(text);

@@ -93,7 +93,7 @@ impl Text {
         let head = &head[..found];
         let mark = Charset::of_mark(head);
         let charset = declared
-            .or(mark.map(|(charset, _)| charset))
+            .or_else(|| mark.map(|(charset, _)| charset))
             .unwrap_or(Charset::Utf8);
         let skipped = mark
             .filter(|(marked, _)| *marked == charset)

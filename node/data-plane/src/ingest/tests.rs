@@ -212,12 +212,7 @@ fn the_encoding_is_told_from_the_bytes_and_a_declared_one_wins() {
             Charset::Utf8,
         ),
         ("gb", gb.clone(), None, Charset::Gb18030),
-        (
-            "gb declared",
-            gb.clone(),
-            Some(Charset::Gb18030),
-            Charset::Gb18030,
-        ),
+        ("gb declared", gb, Some(Charset::Gb18030), Charset::Gb18030),
         (
             "utf-16le mark",
             with_mark(b"\xff\xfe", &utf16(false)),
@@ -255,9 +250,7 @@ fn a_file_that_cannot_be_read_says_where_and_what_to_do() {
     let good = "code,name\n440300,深圳\n";
     let mut cut = gz(good.repeat(5_000).as_bytes());
     cut.truncate(cut.len() / 2);
-    let mut mixed = "code,name\n440300,深圳\n440100,广州\n"
-        .repeat(1)
-        .into_bytes();
+    let mut mixed = "code,name\n440300,深圳\n440100,广州\n".as_bytes().to_vec();
     mixed.extend_from_slice(b"440200,\xc9\xd8\xb9\xd8\n");
     let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let gb = encoding_rs::GB18030.encode(good).0.into_owned();
@@ -410,7 +403,7 @@ fn values_of_masked_columns_are_never_written_down() {
     let schema = json!({"type": "object", "properties": {
         "id": {"type": "integer"}, "secret": {"type": "string", "maxLength": 3}}});
     let plain = standard(&schema, Reading::default());
-    let mut by_row = schema.clone();
+    let mut by_row = schema;
     by_row["minProperties"] = json!(1);
     let by_row = standard(&by_row, Reading::default());
     let text = "id,secret\n1,topsecret\nx,hidden\n2,a,topsecret\n";

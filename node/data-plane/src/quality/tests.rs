@@ -58,36 +58,15 @@ fn stage(dir: &Path, name: &str, text: &str) -> (Vec<PathBuf>, SchemaRef) {
     )
 }
 
-#[tokio::test]
-async fn every_rule_counts_what_it_applies_to_and_what_fails() {
-    let dir = tempfile::tempdir().unwrap();
-    let rows = "code,a,b,total,share,rest\n\
-                x,1,2,3,0.1,0.9\n\
-                x,5,4,9,0.3,0.7\n\
-                y,,4,4,0.5,0.5\n\
-                ,2,2,5,1.0,\n\
-                z,1,2,3,0.4,0.5\n";
-    let (files, schema) = stage(dir.path(), "rows", rows);
-    let table = DatasetId::parse("codes").unwrap();
-    let codes = stage(
-        dir.path(),
-        "codes",
-        "code,a,b,total,share,rest\nx,,,,,\nx,,,,,\ny,,,,,\n",
-    );
-    let referenced = BTreeMap::from([(table.clone(), codes)]);
-    let subject = Subject {
-        files: &files,
-        schema: &schema,
-        referenced: &referenced,
-        spill: dir.path(),
-    };
+/// Rules with what they apply to and what fails.
+fn cases() -> Vec<(QualityCheck, (u64, u64))> {
     let name = |text: &str| text.to_owned();
     let names = |all: &[&str]| {
         all.iter()
             .map(|text| (*text).to_owned())
             .collect::<Vec<_>>()
     };
-    let cases = [
+    vec![
         (
             QualityCheck::Complete {
                 column: name("code"),
@@ -145,15 +124,39 @@ async fn every_rule_counts_what_it_applies_to_and_what_fails() {
         ),
         (QualityCheck::RowCount { min: 8 }, (8, 3)),
         (QualityCheck::RowCount { min: 5 }, (5, 0)),
-        (
-            QualityCheck::References {
-                column: name("code"),
-                dataset: table.clone(),
-                referenced: name("code"),
-            },
-            (4, 1),
-        ),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn every_rule_counts_what_it_applies_to_and_what_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "code,a,b,total,share,rest\n\
+                x,1,2,3,0.1,0.9\n\
+                x,5,4,9,0.3,0.7\n\
+                y,,4,4,0.5,0.5\n\
+                ,2,2,5,1.0,\n\
+                z,1,2,3,0.4,0.5\n";
+    let (files, schema) = stage(dir.path(), "rows", rows);
+    let table = DatasetId::parse("codes").unwrap();
+    let codes = stage(
+        dir.path(),
+        "codes",
+        "code,a,b,total,share,rest\nx,,,,,\nx,,,,,\ny,,,,,\n",
+    );
+    let referenced = BTreeMap::from([(table.clone(), codes)]);
+    let subject = Subject {
+        files: &files,
+        schema: &schema,
+        referenced: &referenced,
+        spill: dir.path(),
+    };
+    let mut cases = cases();
+    let check = QualityCheck::References {
+        column: "code".to_owned(),
+        dataset: table.clone(),
+        referenced: "code".to_owned(),
+    };
+    cases.push((check, (4, 1)));
     let rules: Vec<QualityRule> = cases.iter().map(|(check, _)| rule(check.clone())).collect();
     let verdicts = run(&subject, &rules).await.unwrap();
     for ((check, expected), verdict) in cases.iter().zip(&verdicts) {

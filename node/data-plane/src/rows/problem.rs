@@ -35,8 +35,7 @@ impl Trace {
         match given {
             Some(text) => Self(text.to_owned()),
             None => Self(
-                crypto::random_bytes::<8>()
-                    .map_or_else(|_| "untraced".to_owned(), |bytes| hex::encode(bytes)),
+                crypto::random_bytes::<8>().map_or_else(|_| "untraced".to_owned(), hex::encode),
             ),
         }
     }
@@ -46,9 +45,13 @@ impl Trace {
     }
 }
 
-/// A problem document.
+/// A problem document. Boxed: it is the rare answer.
 #[derive(Debug, Serialize)]
-pub(crate) struct Problem {
+#[serde(transparent)]
+pub(crate) struct Problem(Box<Document>);
+
+#[derive(Debug, Serialize)]
+struct Document {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
@@ -68,7 +71,7 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn new(code: ErrorCode, detail: impl Into<String>, trace: &Trace) -> Self {
         let (status, title) = answer(code);
-        Self {
+        Self(Box::new(Document {
             kind: format!("urn:kouan:problem:{}", code.as_str().to_ascii_lowercase()),
             title,
             status: status.as_u16(),
@@ -79,14 +82,14 @@ impl Problem {
             retry_after_s: (code == ErrorCode::Unavailable).then_some(RETRY_AFTER_SECONDS),
             reasons: Vec::new(),
             ledger_index: None,
-        }
+        }))
     }
 
     pub(crate) fn refused(refusal: &Refusal) -> Self {
         let trace = Trace(refusal.trace.clone());
         let mut problem = Self::new(ErrorCode::Refused, refusal.to_string(), &trace);
-        problem.reasons.clone_from(&refusal.reasons);
-        problem.ledger_index = refusal.recorded_at;
+        problem.0.reasons.clone_from(&refusal.reasons);
+        problem.0.ledger_index = refusal.recorded_at;
         problem
     }
 
@@ -151,8 +154,9 @@ fn answer(code: ErrorCode) -> (StatusCode, &'static str) {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry = self.retry_after_s;
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry = self.0.retry_after_s;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -175,7 +179,7 @@ mod tests {
         let trace = Trace("t".to_owned());
         for code in ErrorCode::ALL {
             let problem = Problem::new(*code, "why", &trace);
-            assert!(problem.status >= 400, "{code}");
+            assert!(problem.0.status >= 400, "{code}");
             let response = problem.into_response();
             assert_eq!(
                 response.headers().get(header::CONTENT_TYPE).unwrap(),
