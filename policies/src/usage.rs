@@ -79,7 +79,10 @@ impl Duties {
             Action::DatasetDiscover | Action::StandardAdopt | Action::ParticipantRead => {
                 plain(ANYONE)
             }
-            Action::DatasetDescribe | Action::RequestDecide => plain(PROVIDER),
+            // The authority's steward approves or returns a card that was submitted to it; which
+            // step is whose is the catalog's to know (`catalog::state::dataset`).
+            Action::DatasetDescribe => plain(OWN_OR_AUTHORITY),
+            Action::RequestDecide => plain(PROVIDER),
             Action::DatasetPublish => of(PROVIDER, Needs::Record, Rows::None, CutOff::Waits),
             Action::DatasetInspect => of(PROVIDER, Needs::Record, Rows::Sample, CutOff::Waits),
             Action::DatasetRead => of(SIDES, Needs::Shared, Rows::Version, CutOff::Waits),
@@ -163,7 +166,8 @@ fn judge_dataset(
     reasons: &mut Reasons<'_>,
 ) {
     let own = is_own(request, facts);
-    if duties.parties == PROVIDER && facts.party == Party::Provider && !own {
+    let is_for_provider = [PROVIDER, OWN_OR_AUTHORITY].contains(&duties.parties);
+    if is_for_provider && facts.party == Party::Provider && !own {
         reasons.deny(ReasonCode::NotAParty);
     }
     if !dataset.visible && request.action == Action::DatasetDiscover {
