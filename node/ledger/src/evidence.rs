@@ -14,7 +14,7 @@ use crate::{Error, checkpoint, entry, proof};
 
 /// One entry's canonical text, its place, the proof and the signed checkpoint. Self-contained: a
 /// file of it can be handed to an auditor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// The entry's canonical JSON, exactly as recorded. At most [`ENTRY_BYTES_MAX`] bytes.
@@ -22,13 +22,11 @@ pub struct Evidence {
     /// Its index.
     pub index: LedgerIndex,
     /// That it is in the tree of the checkpoint's size.
-    #[schema(value_type = Object)]
     pub inclusion: InclusionProof,
     /// The signed size and root.
     pub checkpoint: Signed<Checkpoint>,
     /// The participant's signing key, as the one who made this says. Whoever verifies compares it
     /// with the certificate.
-    #[schema(value_type = String)]
     pub key: PublicKey,
 }
 
