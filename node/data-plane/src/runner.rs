@@ -101,7 +101,8 @@ async fn work(parts: &Arc<Parts>, turns: &Turns, job: Job) {
     let ended = match outcome {
         Ok(outcome) => parts.jobs.succeed(&id, outcome, now),
         Err(failure) => {
-            tracing::info!(job = %id, code = %failure.code, detail = failure.detail, "a job failed");
+            let (code, detail) = (failure.code, &failure.detail);
+            tracing::info!(job = %id, %code, detail, "a job failed");
             parts.jobs.fail(&id, failure, now)
         }
     };
