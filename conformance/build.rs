@@ -5,6 +5,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = "../node/data-plane/proto";
     println!("cargo:rerun-if-changed={folder}");
     let described = protox::compile(["transfer.proto"], [folder])?;
-    tonic_prost_build::configure().build_server(false).compile_fds(described)?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        .compile_fds(described)?;
     Ok(())
 }

@@ -2,6 +2,10 @@
 //! in it may go unread.
 //!
 //! It does not start anything.
+#![expect(
+    clippy::expect_used,
+    reason = "a promise that is not kept ends the test"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +23,11 @@ fn samples() -> Vec<(PathBuf, String)> {
         })
         .collect();
     found.sort();
-    assert!(found.len() >= 2, "single.toml and cluster.toml at least, {} found", found.len());
+    assert!(
+        found.len() >= 2,
+        "single.toml and cluster.toml at least, {} found",
+        found.len()
+    );
     found
 }
 
@@ -27,7 +35,12 @@ fn samples() -> Vec<(PathBuf, String)> {
 fn every_sample_parses() {
     for (path, text) in samples() {
         let parsed = Config::parse(&text);
-        assert!(parsed.is_ok(), "{}: {}", path.display(), parsed.expect_err("it did not parse"));
+        assert!(
+            parsed.is_ok(),
+            "{}: {}",
+            path.display(),
+            parsed.expect_err("it did not parse")
+        );
     }
 }
 
@@ -47,7 +60,9 @@ fn a_setting_that_the_program_does_not_know_is_refused() {
 /// The sample for one node says that it names every setting, so it must.
 #[test]
 fn the_sample_of_one_node_names_every_setting() {
-    let (_, text) = samples().into_iter().find(|(path, _)| path.ends_with("single.toml"))
+    let (_, text) = samples()
+        .into_iter()
+        .find(|(path, _)| path.ends_with("single.toml"))
         .expect("deploy/config/single.toml");
     let parsed = Config::parse(&text).expect("it parses");
     let written: toml::Table = toml::from_str(&text).expect("it is TOML");

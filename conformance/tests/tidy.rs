@@ -1,6 +1,11 @@
 //! House rules that no compiler checks: sizes, words, module docs, the top level.
 //!
 //! It does not judge style beyond what the guide names as a rule.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a promise that is not kept ends the test"
+)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,23 +24,41 @@ const CRATE_LINES_MAX: usize = 12_000;
 
 /// Words that promise work not done. Written in pieces, so that this file does not break its rule.
 fn banned() -> Vec<String> {
-    let mut words: Vec<String> =
-        [("TO", "DO"), ("FIX", "ME"), ("XX", "X")].map(|(a, b)| format!("{a}{b}")).into();
+    let mut words: Vec<String> = [("TO", "DO"), ("FIX", "ME"), ("XX", "X")]
+        .map(|(a, b)| format!("{a}{b}"))
+        .into();
     words.extend(["todo", "unimplemented", "dbg"].map(|word| format!("{word}!(")));
     words
 }
 
 /// Type names that say nothing (the glossary's list).
-const EMPTY_NAMES: &[&str] =
-    &["Manager", "Helper", "Util", "Common", "Impl", "Info", "Processor", "Wrapper"];
+const EMPTY_NAMES: &[&str] = &[
+    "Manager",
+    "Helper",
+    "Util",
+    "Common",
+    "Impl",
+    "Info",
+    "Processor",
+    "Wrapper",
+];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_owned()
 }
 
 fn tracked(pattern: &str) -> Vec<PathBuf> {
     let output = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard", pattern])
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            pattern,
+        ])
         .current_dir(root())
         .output()
         .expect("git ls-files");
@@ -60,8 +83,15 @@ fn the_top_level_is_the_eight_given_entries() {
         .filter(|first| !first.starts_with('.'))
         .collect();
     let given = [
-        "Cargo.lock", "Cargo.toml", "README.md", "catalog", "conformance", "deploy", "node",
-        "policies", "schemas",
+        "Cargo.lock",
+        "Cargo.toml",
+        "README.md",
+        "catalog",
+        "conformance",
+        "deploy",
+        "node",
+        "policies",
+        "schemas",
     ];
     assert_eq!(visible, given.map(str::to_owned).into());
 }
@@ -71,14 +101,25 @@ fn files_and_lines_keep_their_size() {
     let mut wrong = Vec::new();
     for path in tracked("*.rs") {
         let text = read(&path);
-        let limit = if path.ends_with("src/lib.rs") { LIB_LINES_MAX } else { FILE_LINES_MAX };
+        let limit = if path.ends_with("src/lib.rs") {
+            LIB_LINES_MAX
+        } else {
+            FILE_LINES_MAX
+        };
         let lines = text.lines().count();
         if lines > limit {
-            wrong.push(format!("{}: {lines} lines, the limit is {limit}", path.display()));
+            wrong.push(format!(
+                "{}: {lines} lines, the limit is {limit}",
+                path.display()
+            ));
         }
         for (at, line) in text.lines().enumerate() {
             if line.chars().count() > LINE_COLUMNS_MAX && !line.contains("http") {
-                wrong.push(format!("{}:{}: over {LINE_COLUMNS_MAX} columns", path.display(), at + 1));
+                wrong.push(format!(
+                    "{}:{}: over {LINE_COLUMNS_MAX} columns",
+                    path.display(),
+                    at + 1
+                ));
             }
         }
     }
@@ -88,7 +129,10 @@ fn files_and_lines_keep_their_size() {
 #[test]
 fn no_crate_becomes_the_god() {
     let mut sizes: Vec<(String, usize)> = Vec::new();
-    for manifest in tracked("*/Cargo.toml").into_iter().chain(tracked("node/*/Cargo.toml")) {
+    for manifest in tracked("*/Cargo.toml")
+        .into_iter()
+        .chain(tracked("node/*/Cargo.toml"))
+    {
         let folder = manifest.parent().expect("a folder").join("src");
         let lines = tracked("*.rs")
             .iter()
@@ -103,7 +147,10 @@ fn no_crate_becomes_the_god() {
     for (folder, lines) in sizes {
         assert!(lines <= CRATE_LINES_MAX, "{folder}: {lines} lines");
         let percent = lines * 100 / all.max(1);
-        assert!(percent <= CRATE_SHARE_PERCENT_MAX, "{folder}: {percent} % of the workspace");
+        assert!(
+            percent <= CRATE_SHARE_PERCENT_MAX,
+            "{folder}: {percent} % of the workspace"
+        );
     }
 }
 
@@ -120,8 +167,10 @@ fn sources_keep_to_the_words_of_the_house() {
                 .iter()
                 .find_map(|keyword| line.trim_start().strip_prefix(keyword));
             if let Some(rest) = declared {
-                let name: String =
-                    rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let name: String = rest
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
                 if EMPTY_NAMES.iter().any(|empty| name.ends_with(empty)) {
                     wrong.push(format!("{}:{}: the name {name}", path.display(), at + 1));
                 }
@@ -133,11 +182,21 @@ fn sources_keep_to_the_words_of_the_house() {
 
 #[test]
 fn a_crate_says_what_it_does_not_do() {
-    for path in tracked("*.rs").iter().filter(|path| path.ends_with("src/lib.rs")) {
+    for path in tracked("*.rs")
+        .iter()
+        .filter(|path| path.ends_with("src/lib.rs"))
+    {
         let text = read(path);
-        let doc: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let doc: String = text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .collect();
         let says = ["It does not", "It is never", "It knows nothing"];
-        assert!(says.iter().any(|it| doc.contains(it)), "{}: no such sentence", path.display());
+        assert!(
+            says.iter().any(|it| doc.contains(it)),
+            "{}: no such sentence",
+            path.display()
+        );
     }
 }
 
@@ -145,12 +204,18 @@ fn a_crate_says_what_it_does_not_do() {
 fn no_file_names_a_machine_or_a_registry() {
     let paths = [("/wo", "rk/"), ("/ro", "ot/"), ("/fa", "rm/")].map(|(a, b)| format!("{a}{b}"));
     for path in tracked("*") {
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            continue;
+        };
         if path.ends_with("Cargo.lock") {
             continue;
         }
         for named in &paths {
-            assert!(!text.contains(named.as_str()), "{} names {named}", path.display());
+            assert!(
+                !text.contains(named.as_str()),
+                "{} names {named}",
+                path.display()
+            );
         }
     }
 }

@@ -1,0 +1,100 @@
+//! Real files to publish, whole or cut to their first rows.
+//!
+//! It does not make rows up.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use schemas::DatasetId;
+use schemas::shipped::Described;
+use schemas::standard::DataStandard;
+
+/// Folder of the real files: `KOUAN_DATA`, or `shared/data` beside the checkout.
+///
+/// # Panics
+/// When it is not there, with what to do.
+#[must_use]
+pub fn folder() -> PathBuf {
+    let named = std::env::var_os("KOUAN_DATA").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder = named.unwrap_or_else(beside);
+    assert!(
+        folder.join("INDEX.md").is_file(),
+        "no real data in {}; set KOUAN_DATA to the folder that has INDEX.md",
+        folder.display()
+    );
+    folder
+}
+
+/// What ships about a dataset: its description and its data standard.
+///
+/// # Panics
+/// When nothing of that name ships.
+#[must_use]
+pub fn shipped(id: &str) -> (Described, DataStandard) {
+    let described = schemas::shipped::datasets()
+        .expect("shipped descriptions can be read")
+        .into_iter()
+        .find(|it| it.id.as_str() == id)
+        .unwrap_or_else(|| panic!("no description of {id} ships"));
+    let standard = schemas::shipped::standards()
+        .expect("shipped standards can be read")
+        .into_iter()
+        .find(|it| it.edition == described.standard)
+        .unwrap_or_else(|| panic!("no standard of {id} ships"));
+    (described, standard)
+}
+
+/// The same description under another identifier.
+///
+/// # Panics
+/// When `id` has not the form of one.
+#[must_use]
+pub fn renamed(mut described: Described, id: &str) -> Described {
+    described.id = DatasetId::parse(id).expect("an identifier");
+    described
+}
+
+/// The real file of a shipped description.
+///
+/// # Panics
+/// When the description names none, or it is not there.
+#[must_use]
+pub fn file(described: &Described) -> PathBuf {
+    let source = described
+        .source
+        .as_ref()
+        .expect("the description names a real file");
+    let path = folder().join(&source.path);
+    assert!(path.is_file(), "{} is not there", path.display());
+    path
+}
+
+/// The text of a real file, unpacked when it is packed.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn text(path: &Path) -> String {
+    let bytes = std::fs::read(path).expect("read a real file");
+    if path.extension().is_none_or(|it| it != "gz") {
+        return String::from_utf8(bytes).expect("the file is UTF-8");
+    }
+    let mut text = String::new();
+    MultiGzDecoder::new(&bytes[..])
+        .read_to_string(&mut text)
+        .expect("unpack a real file");
+    text
+}
+
+/// Writes the header and the first `rows` rows of a real CSV file to `to`. The file must not have
+/// line ends within quotes before that.
+///
+/// # Panics
+/// When it cannot be read or written.
+pub fn cut(from: &Path, rows: usize, to: &Path) {
+    let text = text(from);
+    let kept: Vec<&str> = text.lines().take(rows + 1).collect();
+    std::fs::write(to, kept.join("\n") + "\n").expect("write a cut file");
+}

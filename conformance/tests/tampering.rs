@@ -1,0 +1,330 @@
+//! Bytes that somebody changed on disk: what is evidence is named and stops, what can be built
+//! again is set aside and built again.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a promise that is not kept ends the test"
+)]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use conformance::process::Processes;
+use conformance::{Client, Cluster, data, errand, eventually};
+use ledger::fsck;
+use schemas::dataset::Dataset;
+use schemas::ledger_entry::LedgerEvent;
+use schemas::participant::Role;
+
+const PROVINCE: usize = 0;
+const GUANGZHOU: usize = 1;
+const SHENZHEN: usize = 2;
+
+/// Flips one bit of a file; done twice, the file is as it was.
+fn flip(path: &Path, at: u64) {
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .expect("a file");
+    let mut byte = [0_u8];
+    file.read_exact_at(&mut byte, at).expect("a byte");
+    file.write_all_at(&[byte[0] ^ 0x10], at)
+        .expect("write a byte");
+    file.sync_all().expect("sync");
+}
+
+/// Files below a folder, by path.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn parquet(folder: &Path) -> PathBuf {
+    let found = files(folder)
+        .into_iter()
+        .find(|it| it.extension().is_some_and(|it| it == "parquet"));
+    found.unwrap_or_else(|| panic!("no Parquet file below {}", folder.display()))
+}
+
+#[test]
+fn one_flipped_bit_of_a_ledger_is_named_and_keeps_the_node_from_starting() {
+    let cluster = Cluster::start(1);
+    // Something to record.
+    let auditor = cluster.sign_in(PROVINCE, Role::Auditor);
+    for _ in 0..20 {
+        assert_eq!(auditor.get("/ledger").status, 200);
+    }
+    let participant = cluster.member(PROVINCE).prepared.participant.clone();
+    let dir = cluster
+        .node(PROVINCE)
+        .ledger_dir(&participant.id, participant.ledger_incarnation);
+    let mut nodes = Processes::of(cluster);
+    let node = &mut nodes.members[PROVINCE];
+
+    let whole = fsck::check(&dir, Some(&participant.signing)).expect("a ledger");
+    assert_eq!(whole.damage, None);
+    assert!(whole.entries > 20, "{whole:?}");
+    let segment = whole.segments.last().expect("a segment").clone();
+    let path = dir.join(&segment.file);
+    let text = std::fs::read(&path).expect("a segment");
+    // In the middle of the tenth entry's text.
+    let entries: Vec<usize> = text
+        .windows(6)
+        .enumerate()
+        .filter(|(_, window)| *window == b"{\"at\":")
+        .map(|(at, _)| at)
+        .collect();
+    let at = entries[10] as u64 + 8;
+    flip(&path, at);
+
+    let report = fsck::check(&dir, Some(&participant.signing)).expect("a ledger");
+    let damage = report.damage.expect("it is found");
+    assert_eq!(
+        (damage.segment.as_str(), damage.index),
+        (segment.file.as_str(), 10),
+        "{damage:?}"
+    );
+    assert!(
+        damage.offset <= at && at < damage.offset + 4_096,
+        "{damage:?}"
+    );
+
+    node.spawn();
+    let status = node.wait_for_end();
+    let log = node.log();
+    assert!(status.contains('1'), "{status}");
+    assert!(
+        log.contains(&segment.file),
+        "the node does not name {}: {log}",
+        segment.file
+    );
+
+    // The right byte again, and everything is as it was.
+    flip(&path, at);
+    assert_eq!(
+        fsck::check(&dir, Some(&participant.signing))
+            .expect("a ledger")
+            .damage,
+        None
+    );
+    node.start();
+    let auditor = node.sign_in(Role::Auditor);
+    assert!(auditor.get("/ledger").body["size"].as_u64() >= Some(whole.entries));
+}
+
+struct Shared {
+    cluster: Cluster,
+    steward: Client,
+    consumer: Client,
+}
+
+impl Shared {
+    fn start() -> Self {
+        let cluster = Cluster::start(3);
+        let steward = cluster.sign_in(GUANGZHOU, Role::DataSteward);
+        let consumer = cluster.sign_in(SHENZHEN, Role::DataConsumer);
+        Self {
+            cluster,
+            steward,
+            consumer,
+        }
+    }
+
+    fn publish(&self, id: &str, rows: usize) -> Dataset {
+        let approver = self.cluster.sign_in(PROVINCE, Role::DataSteward);
+        let owner = &self.cluster.member(GUANGZHOU).prepared.node.id;
+        let (described, standard) = data::shipped(id);
+        let file = self.cluster.scratch().join(format!("{id}.csv"));
+        data::cut(&data::file(&described), rows, &file);
+        let dataset = errand::describe(&self.steward, &approver, owner, (described, standard));
+        let _ = errand::published(&errand::publish(&self.steward, &dataset.id, &file));
+        dataset
+    }
+
+    fn provider(&self) -> PathBuf {
+        self.cluster.member(GUANGZHOU).prepared.dir.join("data")
+    }
+
+    /// A transfer of `dataset` fails and leaves no row at the consumer's.
+    fn must_fail(&self, dataset: &Dataset, wish: &errand::Wish) -> String {
+        let grant = errand::grant(
+            &self.consumer,
+            &self.steward,
+            dataset,
+            wish,
+            BTreeMap::new(),
+        );
+        self.fetch_must_fail(dataset, &grant, &wish.id)
+    }
+
+    fn fetch_must_fail(&self, dataset: &Dataset, grant: &schemas::GrantId, key: &str) -> String {
+        let job = errand::fetch(&self.consumer, grant, key);
+        let failure = job
+            .failure
+            .unwrap_or_else(|| panic!("changed rows left: {:?}", job.outcome));
+        let folder = self
+            .cluster
+            .member(SHENZHEN)
+            .prepared
+            .dir
+            .join("data/received");
+        let folder = folder.join(dataset.id.as_str());
+        let kept = folder.is_dir().then(|| files(&folder)).unwrap_or_default();
+        assert_eq!(
+            kept,
+            Vec::<PathBuf>::new(),
+            "rows of a transfer that failed"
+        );
+        failure.detail
+    }
+}
+
+#[test]
+fn a_table_that_was_changed_on_disk_does_not_leave_whole() {
+    let shared = Shared::start();
+    let dataset = shared.publish("code-iso3166", 249);
+    let table = parquet(&shared.provider().join("tables").join(dataset.id.as_str()));
+    let bytes = std::fs::metadata(&table).expect("a table's file").len();
+    flip(&table, bytes / 3);
+    let why = shared.must_fail(&dataset, &errand::Wish::all("r-whole", &dataset.id));
+    assert!(why.contains("has to be looked at"), "{why}");
+    let released = shared.cluster.entries(GUANGZHOU);
+    let released = released
+        .iter()
+        .any(|it| matches!(it, LedgerEvent::Released { .. }));
+    assert!(!released, "a release was given for changed rows");
+
+    // Put right, it leaves.
+    flip(&table, bytes / 3);
+    let wish = errand::Wish::all("r-again", &dataset.id);
+    let grant = errand::grant(
+        &shared.consumer,
+        &shared.steward,
+        &dataset,
+        &wish,
+        BTreeMap::new(),
+    );
+    let job = errand::fetch(&shared.consumer, &grant, "k-again");
+    assert_eq!(errand::transferred(&job), (1, 249));
+}
+
+#[test]
+fn a_table_that_was_changed_on_disk_does_not_leave_in_part() {
+    let shared = Shared::start();
+    let dataset = shared.publish("code-iso3166", 249);
+    let table = parquet(&shared.provider().join("tables").join(dataset.id.as_str()));
+    let bytes = std::fs::metadata(&table).expect("a table's file").len();
+    // Wherever the byte is: in a column that is not even asked for, too.
+    flip(&table, bytes / 2);
+    let wish = errand::Wish {
+        columns: Some(vec!["alpha2".to_owned()]),
+        ..errand::Wish::all("r-part", &dataset.id)
+    };
+    let why = shared.must_fail(&dataset, &wish);
+    assert!(why.contains("has to be looked at"), "{why}");
+}
+
+#[test]
+fn an_artefact_that_was_changed_on_disk_is_not_accepted() {
+    // G3: sealed on its way, from an artefact of its own.
+    let shared = Shared::start();
+    let dataset = shared.publish("customs-declarations", 500);
+    let wish = errand::Wish {
+        columns: Some(["declaration_id", "hs6_code"].map(str::to_owned).into()),
+        ..errand::Wish::all("r-artefact", &dataset.id)
+    };
+    let grant = errand::grant(
+        &shared.consumer,
+        &shared.steward,
+        &dataset,
+        &wish,
+        BTreeMap::new(),
+    );
+    let job = errand::fetch(&shared.consumer, &grant, "k-first");
+    let (_, rows) = errand::transferred(&job);
+    let received = shared
+        .cluster
+        .member(SHENZHEN)
+        .prepared
+        .dir
+        .join("data/received");
+    std::fs::remove_dir_all(received.join(dataset.id.as_str())).expect("clear what came");
+
+    let artefact = parquet(&shared.provider().join("artefacts"));
+    let bytes = std::fs::metadata(&artefact)
+        .expect("an artefact's file")
+        .len();
+    flip(&artefact, bytes / 2);
+    let why = shared.fetch_must_fail(&dataset, &grant, "k-second");
+    assert!(
+        why.contains("a file of the artefact does not verify"),
+        "{why}"
+    );
+
+    flip(&artefact, bytes / 2);
+    let job = errand::fetch(&shared.consumer, &grant, "k-third");
+    assert_eq!(errand::transferred(&job), (1, rows));
+}
+
+#[test]
+fn a_damaged_state_store_is_set_aside_and_written_anew() {
+    let mut cluster = Cluster::start(3);
+    cluster.settle();
+    for (at, damage) in [(SHENZHEN, "cut"), (GUANGZHOU, "zeroed")] {
+        let dir = cluster.member(at).prepared.dir.join("catalog");
+        cluster.stop(at);
+        let db = dir.join("state/db");
+        let bytes = std::fs::metadata(&db).expect("the state store").len();
+        let file = std::fs::File::options()
+            .write(true)
+            .open(&db)
+            .expect("the state store");
+        match damage {
+            "cut" => file.set_len(bytes / 2).expect("cut it"),
+            _ => file
+                .write_all_at(&vec![0; usize::try_from(bytes).expect("a size")], 0)
+                .expect("zero it"),
+        }
+        drop(file);
+        cluster.restart(at).expect("the node starts");
+        assert!(
+            cluster.node(at).catalog().status().damage.is_some(),
+            "{damage}: not noticed"
+        );
+        eventually("the same state on all members", || {
+            let views: Vec<_> = (0..3).map(|at| cluster.node(at).catalog().view()).collect();
+            let same = views
+                .iter()
+                .all(|it| (it.index(), it.digest()) == (views[0].index(), views[0].digest()));
+            same.then_some(())
+        });
+        let aside = std::fs::read_dir(&dir)
+            .expect("the catalog's folder")
+            .filter(|entry| {
+                let name = entry.as_ref().expect("an entry").file_name();
+                name.to_string_lossy().starts_with("state.damaged-")
+            });
+        assert_eq!(
+            aside.count(),
+            1,
+            "{damage}: the damaged store is kept for whoever asks why"
+        );
+        // It serves again.
+        let client = cluster.sign_in(at, Role::DataSteward);
+        assert_eq!(client.get("/datasets").status, 200);
+    }
+}
