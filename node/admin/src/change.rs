@@ -3,6 +3,8 @@
 //!
 //! It does not apply anything: the catalog does, and its answer is passed on.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use enforcement::Permit;
@@ -121,6 +123,7 @@ pub(crate) async fn propose(
         .map_err(|error| caller.fail(error))?;
     match applied.outcome {
         Outcome::Applied { revision } => {
+            catch_up(parts, applied.index).await;
             let body = Changed {
                 catalog_index: applied.index,
                 revision,
@@ -136,6 +139,19 @@ pub(crate) async fn propose(
             Err(caller.fail(Error::CommandRefused { code, detail }))
         }
     }
+}
+
+/// Longest wait for this node's own replica after a change. Behind it, the caller reads what was
+/// before her change, and is told the index at which it was made.
+const CATCH_UP_MAX: Duration = Duration::from_secs(2);
+
+/// Waits until this node's replica has the change too: another member may have applied it first,
+/// and whoever was told "done" reads it here next.
+async fn catch_up(parts: &Parts, index: u64) {
+    let mut changed = parts.catalog.changed();
+    let reached = changed.wait_for(|applied| *applied >= index);
+    // A replica that is further behind says so by the age and index of what it answers.
+    let _ = tokio::time::timeout(CATCH_UP_MAX, reached).await;
 }
 
 /// Signs with the key that the node keeps for a person who signed in with her password.

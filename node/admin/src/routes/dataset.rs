@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use schemas::code::Action;
 use schemas::command::Command;
-use schemas::dataset::{Dataset, DatasetVersion, Grade, ShareAttribute};
+use schemas::dataset::{Dataset, DatasetState, DatasetVersion, Grade, ShareAttribute};
 use schemas::{DatasetId, ParticipantId, Signed};
 use serde::Deserialize;
 
@@ -65,9 +65,12 @@ impl Find {
     }
 }
 
-/// A dataset that is not published is its provider's business only.
-fn may_see(dataset: &Dataset, reader: &ParticipantId) -> bool {
-    dataset.provider == *reader || (dataset.is_served() && dataset.visibility.admits(reader))
+/// A dataset that is not published is its provider's business only, and once it left the desk the
+/// authority's, which approves or returns it.
+fn may_see(dataset: &Dataset, authority: Option<&ParticipantId>, reader: &ParticipantId) -> bool {
+    dataset.provider == *reader
+        || (dataset.is_served() && dataset.visibility.admits(reader))
+        || (authority == Some(reader) && dataset.state != DatasetState::Draft)
 }
 
 /// Find datasets.
@@ -94,10 +97,10 @@ pub(crate) async fn list(
         limit: find.limit,
         cursor: find.cursor.clone(),
     };
-    let reader = &caller.principal.participant;
+    let (authority, reader) = (view.authority(), &caller.principal.participant);
     let found = view
         .datasets()
-        .filter(|it| may_see(it, reader) && find.admits(it))
+        .filter(|it| may_see(it, authority, reader) && find.admits(it))
         .cloned();
     query
         .cut(found, |it| it.id.to_string(), read_at)
@@ -134,7 +137,7 @@ pub(crate) async fn show(
 fn visible(parts: &crate::Parts, caller: &Caller, id: &DatasetId) -> Result<Dataset, Failure> {
     let view = parts.catalog.view();
     view.dataset(id)
-        .filter(|it| may_see(it, &caller.principal.participant))
+        .filter(|it| may_see(it, view.authority(), &caller.principal.participant))
         .cloned()
         .ok_or_else(|| {
             caller.fail(Error::NotFound {
