@@ -39,6 +39,16 @@ type Roots = BTreeMap<(LedgerIdentity, u64), Digest>;
 /// [`Error::NotVerified`] when one does not verify, [`Error::Input`] when a key or a file is not
 /// what it should be.
 pub(crate) fn run(it: &Verify, terminal: &Terminal) -> Result<(), Error> {
+    let checked = verdicts(it)?;
+    terminal.whole_or_list(CHECKED, &checked)?;
+    if it.keys.is_empty() {
+        terminal.note("note-no-key", &[]);
+    }
+    judge(&checked)
+}
+
+/// The verdict of each path, in their order.
+fn verdicts(it: &Verify) -> Result<Vec<Value>, Error> {
     let mut keys = Vec::new();
     for text in &it.keys {
         keys.extend(read_keys(text)?);
@@ -52,10 +62,11 @@ pub(crate) fn run(it: &Verify, terminal: &Terminal) -> Result<(), Error> {
             check_file(path, &keys, &mut roots)?
         });
     }
-    terminal.whole_or_list(CHECKED, &checked)?;
-    if keys.is_empty() {
-        terminal.note("note-no-key", &[]);
-    }
+    Ok(checked)
+}
+
+/// Whether every verdict is a good one.
+fn judge(checked: &[Value]) -> Result<(), Error> {
     let failed = checked
         .iter()
         .filter(|it| it["verdict"] == "FAILED")
@@ -170,9 +181,8 @@ fn read_keys(text: &str) -> Result<Vec<PublicKey>, Error> {
     };
     let mut found = Vec::new();
     for value in &values {
-        let records = value
-            .as_array()
-            .map_or(std::slice::from_ref(value), Vec::as_slice);
+        let one = std::slice::from_ref(value);
+        let records = value.as_array().map_or(one, Vec::as_slice);
         for record in records {
             let key = record.get("signing").or_else(|| record.get("public"));
             found.extend(key.and_then(Value::as_str).and_then(|it| it.parse().ok()));

@@ -15,9 +15,6 @@ use super::{Call, Client, Verb};
 use crate::profile::Session;
 use crate::{Error, files};
 
-/// A session that ends sooner than this, in milliseconds, is opened anew: a command takes a while.
-const LEAST_LIFE_MS: i64 = 30_000;
-
 /// The node's answer to a sign-in.
 #[derive(Deserialize)]
 struct SignedIn {
@@ -76,9 +73,10 @@ impl Client<'_> {
         }
         let person = self.settings.person()?;
         let kept = self.settings.store.session(&self.server, person.as_str())?;
-        let soon = now().plus_millis(LEAST_LIFE_MS);
-        if let Some(kept) = kept.filter(|it| it.expires_at > soon) {
-            self.session = Some(kept);
+        // Use renews a session beyond the end that is kept here; the node knows whether it holds,
+        // and its no is answered by signing in again.
+        if kept.is_some() {
+            self.session = kept;
             return Ok(true);
         }
         self.sign_in()?;
@@ -160,7 +158,7 @@ impl Client<'_> {
     }
 
     /// Ends the session here and at the node; without one there is nothing to do.
-    pub(crate) fn sign_out(&mut self) -> Result<(), Error> {
+    pub(crate) fn sign_out(&self) -> Result<(), Error> {
         let person = self.settings.person()?;
         let Some(kept) = self.settings.store.session(&self.server, person.as_str())? else {
             return Ok(());

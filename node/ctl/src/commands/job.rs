@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Desk;
 use crate::Error;
 use crate::cli::job::Job;
-use crate::output::{Column, Kind};
+use crate::output::{Column, Kind, Terminal};
 
 /// Columns of jobs.
 pub(super) const JOBS: &[Column] = &[
@@ -72,18 +72,12 @@ pub(super) fn wait(id: &str, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
     }
     desk.client.judge(&job)?;
     match job["outcome"].as_object().and_then(|it| it.iter().next()) {
-        Some((kind, outcome)) => came_of_it(kind, outcome, &job, desk),
+        Some((kind, outcome)) => came_of_it(kind, outcome, &job, terminal),
         None => terminal.record(JOBS, &job),
     }
 }
 
-fn came_of_it(
-    kind: &str,
-    outcome: &Value,
-    job: &Value,
-    desk: &mut Desk<'_, '_>,
-) -> Result<(), Error> {
-    let terminal = desk.terminal;
+fn came_of_it(kind: &str, outcome: &Value, job: &Value, terminal: &Terminal) -> Result<(), Error> {
     if kind != "published" {
         return terminal.record(JOBS, outcome);
     }

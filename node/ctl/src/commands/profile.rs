@@ -57,7 +57,7 @@ pub(super) fn login(it: Login, global: &Global, terminal: &Terminal) -> Result<(
 }
 
 /// Ends the session; the profile stays.
-pub(super) fn logout(desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+pub(super) fn logout(desk: &Desk<'_, '_>) -> Result<(), Error> {
     desk.client.sign_out()?;
     desk.terminal.note("note-signed-out", &[]);
     Ok(())

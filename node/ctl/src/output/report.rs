@@ -15,9 +15,8 @@ pub(super) fn lines(terminal: &Terminal, error: &Error) -> Vec<String> {
     match error {
         Error::Problem(problem) => of_problem(terminal, problem),
         other => {
-            let (what, fix) = of_error(terminal, other);
-            let mut lines = vec![headline(&what)];
-            lines.extend(fix.map(|key| indented(&terminal.say(key, &[]))));
+            let mut lines = vec![headline(&what(terminal, other))];
+            lines.extend(remedy(other).map(|key| indented(&terminal.say(key, &[]))));
             lines
         }
     }
@@ -31,24 +30,18 @@ fn indented(text: &str) -> String {
     format!("  {text}")
 }
 
-/// What is so, and the key of what to do.
-fn of_error(terminal: &Terminal, error: &Error) -> (String, Option<&'static str>) {
+/// What is so.
+fn what(terminal: &Terminal, error: &Error) -> String {
     let say = |key, arguments: &[(&str, &dyn std::fmt::Display)]| terminal.say(key, arguments);
     match error {
-        Error::Missing { flag } => (say("err-missing", &[("flag", flag)]), Some("fix-missing")),
-        Error::Input { what, why } => (
-            say(
-                "err-input",
-                &[("what", &printable(what)), ("why", &printable(why))],
-            ),
-            None,
-        ),
-        Error::NoInput { flag } => (say("err-no-input", &[("flag", flag)]), None),
-        Error::NotConfirmed => (say("err-not-confirmed", &[]), None),
-        Error::OpenToOthers { path } => (
-            say("err-open-to-others", &[("path", &path.display())]),
-            None,
-        ),
+        Error::Missing { flag } => say("err-missing", &[("flag", flag)]),
+        Error::Input { what, why } => {
+            let (what, why) = (printable(what), printable(why));
+            say("err-input", &[("what", &what), ("why", &why)])
+        }
+        Error::NoInput { flag } => say("err-no-input", &[("flag", flag)]),
+        Error::NotConfirmed => say("err-not-confirmed", &[]),
+        Error::OpenToOthers { path } => say("err-open-to-others", &[("path", &path.display())]),
         Error::File {
             action,
             path,
@@ -59,55 +52,47 @@ fn of_error(terminal: &Terminal, error: &Error) -> (String, Option<&'static str>
                 "remove" => "err-file-remove",
                 _ => "err-file-write",
             };
-            (
-                say(known, &[("path", &path.display()), ("why", source)]),
-                None,
-            )
+            say(known, &[("path", &path.display()), ("why", source)])
         }
-        Error::Problem(problem) => (of_problem(terminal, problem).join("\n"), None),
-        Error::NoSuchEntry { index } => (say("err-no-entry", &[("index", index)]), None),
-        Error::Denied => (say("err-denied", &[]), None),
+        Error::Problem(problem) => of_problem(terminal, problem).join("\n"),
+        Error::NoSuchEntry { index } => say("err-no-entry", &[("index", index)]),
+        Error::Denied => say("err-denied", &[]),
         Error::JobFailed {
             job, code, detail, ..
         } => {
-            let title = terminal.say(title(*code), &[]);
-            let detail = printable(detail);
-            (
-                say(
-                    "err-job",
-                    &[("job", job), ("title", &title), ("detail", &detail)],
-                ),
-                None,
+            let (title, detail) = (terminal.say(title(*code), &[]), printable(detail));
+            say(
+                "err-job",
+                &[("job", job), ("title", &title), ("detail", &detail)],
             )
         }
-        Error::JobCancelled { job } => (say("err-job-cancelled", &[("job", job)]), None),
-        Error::KeyNeeded => (say("err-key-needed", &[]), Some("fix-key-needed")),
-        Error::NotVerified { failed, all } => (
-            say("err-not-verified", &[("failed", failed), ("all", all)]),
-            Some("fix-not-verified"),
-        ),
-        Error::Unreachable { server, why } => (
-            say("err-unreachable", &[("server", server), ("why", why)]),
-            Some("fix-unreachable"),
-        ),
-        Error::TimedOut { what } => (
-            say("err-timed-out", &[("what", what)]),
-            Some("fix-timed-out"),
-        ),
-        Error::Answer { server, why } => (
-            say("err-answer", &[("server", server), ("why", why)]),
-            Some("fix-answer"),
-        ),
-        Error::Crypto(crypto::Error::WrongPassphrase) => (say("err-passphrase", &[]), None),
-        Error::Crypto(source) => (say("err-crypto", &[("why", source)]), None),
-        Error::Record(source) => (
-            say("err-record", &[("why", &printable(&source.to_string()))]),
-            None,
-        ),
-        Error::Ledger(source) => (
-            say("err-ledger", &[("why", &printable(&source.to_string()))]),
-            None,
-        ),
+        Error::JobCancelled { job } => say("err-job-cancelled", &[("job", job)]),
+        Error::KeyNeeded => say("err-key-needed", &[]),
+        Error::NotVerified { failed, all } => {
+            say("err-not-verified", &[("failed", failed), ("all", all)])
+        }
+        Error::Unreachable { server, why } => {
+            say("err-unreachable", &[("server", server), ("why", why)])
+        }
+        Error::TimedOut { what } => say("err-timed-out", &[("what", what)]),
+        Error::Answer { server, why } => say("err-answer", &[("server", server), ("why", why)]),
+        Error::Crypto(crypto::Error::WrongPassphrase) => say("err-passphrase", &[]),
+        Error::Crypto(source) => say("err-crypto", &[("why", source)]),
+        Error::Record(source) => say("err-record", &[("why", &printable(&source.to_string()))]),
+        Error::Ledger(source) => say("err-ledger", &[("why", &printable(&source.to_string()))]),
+    }
+}
+
+/// Key of what to do, where the text of what is so does not say it already.
+fn remedy(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Missing { .. } => Some("fix-missing"),
+        Error::KeyNeeded => Some("fix-key-needed"),
+        Error::NotVerified { .. } => Some("fix-not-verified"),
+        Error::Unreachable { .. } => Some("fix-unreachable"),
+        Error::TimedOut { .. } => Some("fix-timed-out"),
+        Error::Answer { .. } => Some("fix-answer"),
+        _ => None,
     }
 }
 

@@ -8,8 +8,6 @@ use schemas::ledger_entry::{LedgerEntry, LedgerEvent, LedgerIndex};
 use schemas::{NodeId, ParticipantId, Timestamp};
 
 use super::*;
-use crate::messages::Language;
-use crate::output::{Format, for_tests};
 
 const ENTRIES: u64 = 20;
 
@@ -59,7 +57,7 @@ fn verdict(paths: &[&Path], keys: &[&PublicKey]) -> Result<(), Error> {
         paths: paths.iter().map(|it| it.to_path_buf()).collect(),
         keys: keys.iter().map(ToString::to_string).collect(),
     };
-    run(&it, &for_tests(Language::Zh, Format::Name))
+    judge(&verdicts(&it)?)
 }
 
 #[test]
