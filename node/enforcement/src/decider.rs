@@ -34,7 +34,7 @@ impl Decider {
                 pdp: Some(pdp),
             },
             Err(error) => {
-                tracing::error!(error = %error, "everything is refused until a usable set is adopted");
+                tracing::error!(%error, "all is refused until a usable policy set is adopted");
                 let digest = canonical::digest(&text).unwrap_or(Digest::ZERO);
                 let version = PolicyVersion {
                     number: text.number,

@@ -49,13 +49,7 @@ pub fn gather(
         clock_trusted: circumstances.clock_trusted,
         principal_valid: principal_valid(view, &request.principal),
         policy: circumstances.policy.clone(),
-        party: party(
-            view,
-            request,
-            dataset,
-            &record,
-            &circumstances,
-        ),
+        party: party(view, request, dataset, &record, &circumstances),
         dataset: dataset.and_then(|dataset| dataset_facts(view, dataset, participant)),
         grant: grant_used(view, request, grant),
     }
@@ -144,7 +138,11 @@ fn party(
     let participant = &request.principal.participant;
     let is_authority = view.authority() == Some(participant);
     if request.action == Action::PolicyAdopt {
-        return if is_authority { Party::Authority } else { Party::Other };
+        return if is_authority {
+            Party::Authority
+        } else {
+            Party::Other
+        };
     }
     let provides = match (record.found, dataset) {
         (true, _) => record.provider.as_ref() == Some(participant),
@@ -226,10 +224,7 @@ fn grant_used(view: &View, request: &DecisionRequest, named: Option<&GrantId>) -
             && (grant.consumer == *principal || grant.provider == *principal)
     };
     if let Some(id) = named {
-        return view
-            .grant(id)
-            .cloned()
-            .filter(|grant| fits(grant));
+        return view.grant(id).cloned().filter(|grant| fits(grant));
     }
     if request.action != Action::DatasetRead {
         return None;

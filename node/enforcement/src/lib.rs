@@ -5,11 +5,11 @@
 //! no protocol: who asks arrives here as a certificate's digest or a session token.
 //!
 //! ```text
-//!  request -> facts (pure, from a catalog view) -> decide (pure) -> ledger entry, durable
-//!                                                                    |            |
-//!                                                                  Permit      Refusal
-//!                                                                    |   both carry the entry's index
-//!                              Release (spent on one artefact) or IngestCapability
+//!  request -> facts (pure, from a view) -> decide (pure) -> ledger entry, durable
+//!                                                             |            |
+//!                                                           Permit      Refusal
+//!                                                             |  both carry the entry's index
+//!                       Release (spent on one artefact) or IngestCapability
 //! ```
 
 pub mod accounts;

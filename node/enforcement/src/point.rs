@@ -184,7 +184,10 @@ impl EnforcementPoint {
         let view = self.gate.catalog.view();
         let decider = self.decider(&view).await;
         let facts = gather(&view, request, grant, self.circumstances(&decider, false));
-        let dataset = facts.dataset.as_ref().filter(|_| lets_rows_out(request.action));
+        let dataset = facts
+            .dataset
+            .as_ref()
+            .filter(|_| lets_rows_out(request.action));
         let strict =
             dataset.is_some_and(|it| decider.needs_linearizable(it.grade, request.destination));
         if strict {

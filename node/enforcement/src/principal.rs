@@ -40,7 +40,9 @@ pub fn claimed_by_peer(
     transport_key: &Digest,
     participant: &ParticipantId,
 ) -> Result<Principal, Error> {
-    let node = view.node_by_transport_key(transport_key).ok_or(Error::UnknownPeer)?;
+    let node = view
+        .node_by_transport_key(transport_key)
+        .ok_or(Error::UnknownPeer)?;
     speaking(view, node, participant)
 }
 

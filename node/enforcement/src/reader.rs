@@ -2,11 +2,11 @@
 //!
 //! It does not append and does not close: reading is all that a permit to read allows.
 
-use crypto::{Digest, PublicKey};
 use crypto::merkle::{ConsistencyProof, InclusionProof};
+use crypto::{Digest, PublicKey};
 use ledger::{Evidence, Ledger};
-use schemas::{DatasetId, ParticipantId, Signed, Timestamp};
 use schemas::ledger_entry::{Checkpoint, LedgerEntry, LedgerIdentity, LedgerIndex};
+use schemas::{DatasetId, ParticipantId, Signed, Timestamp};
 
 use crate::Error;
 

@@ -77,7 +77,8 @@ impl Witness {
     ) -> Result<(), Error> {
         // A node is no witness for those it acts for.
         let hosts = view.node(&self.node).map(|node| &node.hosts);
-        let is_own = |id: &ParticipantId| *id == self.participant || hosts.is_some_and(|it| it.contains(id));
+        let is_own =
+            |id: &ParticipantId| *id == self.participant || hosts.is_some_and(|it| it.contains(id));
         for participant in view.participants().filter(|it| !is_own(&it.id)) {
             let Some(known) = view.checkpoint(&participant.id) else {
                 continue;

@@ -17,7 +17,9 @@ use world::{World, person_id, secret};
 async fn founded() -> World {
     let world = World::found().await;
     world.register(world::participant("port")).await;
-    world.bind(world::person("steward", "port", Role::DataSteward)).await;
+    world
+        .bind(world::person("steward", "port", Role::DataSteward))
+        .await;
     world
 }
 
@@ -28,9 +30,17 @@ fn answer(
     key: &str,
     now: Timestamp,
 ) -> Result<Session, SignInError> {
-    let signature = secret(key).sign(Label::Challenge, challenge.bytes()).unwrap();
+    let signature = secret(key)
+        .sign(Label::Challenge, challenge.bytes())
+        .unwrap();
     let person = person_id("steward");
-    sessions.sign_in(&world.catalog.view(), &person, &challenge.challenge, &signature, now)
+    sessions.sign_in(
+        &world.catalog.view(),
+        &person,
+        &challenge.challenge,
+        &signature,
+        now,
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,7 +50,10 @@ async fn a_challenge_is_good_for_one_answer_and_a_session_for_fifteen_idle_minut
     let now = world.clock.now();
     let challenge = sessions.challenge(&person_id("steward"), now).unwrap();
     let session = answer(&world, &sessions, &challenge, "steward", now).unwrap();
-    assert_eq!(sessions.principal(&session.token, now).unwrap(), session.principal);
+    assert_eq!(
+        sessions.principal(&session.token, now).unwrap(),
+        session.principal
+    );
     assert!(matches!(
         answer(&world, &sessions, &challenge, "steward", now),
         Err(SignInError::NotAccepted)
@@ -52,11 +65,17 @@ async fn a_challenge_is_good_for_one_answer_and_a_session_for_fifteen_idle_minut
         sessions.principal(&session.token, at).unwrap();
     }
     at = now.plus_millis(SESSION_LIFE_MAX_MS);
-    assert!(matches!(sessions.principal(&session.token, at), Err(SignInError::SessionEnded)));
+    assert!(matches!(
+        sessions.principal(&session.token, at),
+        Err(SignInError::SessionEnded)
+    ));
     let challenge = sessions.challenge(&person_id("steward"), at).unwrap();
     let session = answer(&world, &sessions, &challenge, "steward", at).unwrap();
     let idle = at.plus_millis(SESSION_IDLE_MAX_MS);
-    assert!(matches!(sessions.principal(&session.token, idle), Err(SignInError::SessionEnded)));
+    assert!(matches!(
+        sessions.principal(&session.token, idle),
+        Err(SignInError::SessionEnded)
+    ));
     assert!(sessions.principal(&Digest::ZERO.to_string(), at).is_err());
 }
 
@@ -85,7 +104,9 @@ async fn a_password_works_with_a_fresh_code_once_and_brings_the_kept_key() {
     let accounts = Accounts::load(&path).unwrap();
     assert!(accounts.enrol(&person, "too short", None, 1_000).is_err());
     let password = "correct horse battery";
-    let address = accounts.enrol(&person, password, Some(&secret("steward")), 1_000).unwrap();
+    let address = accounts
+        .enrol(&person, password, Some(&secret("steward")), 1_000)
+        .unwrap();
     let sessions = Sessions::with_accounts(Accounts::load(&path).unwrap());
     let now = world.clock.now();
     let code = crypto::totp::one_time_code(&totp_secret(&address), seconds(now));
@@ -93,7 +114,10 @@ async fn a_password_works_with_a_fresh_code_once_and_brings_the_kept_key() {
     let sign_in = |sessions: &Sessions, password: &str| {
         sessions.sign_in_with_password(&view, &person, password.as_bytes(), &code, now)
     };
-    assert!(matches!(sign_in(&sessions, "wrong"), Err(SignInError::NotAccepted)));
+    assert!(matches!(
+        sign_in(&sessions, "wrong"),
+        Err(SignInError::NotAccepted)
+    ));
     let session = sign_in(&sessions, password).unwrap();
     let signer = sessions.signer(&session.token, now).unwrap().unwrap();
     assert_eq!(signer.public(), secret("steward").public());
@@ -101,7 +125,8 @@ async fn a_password_works_with_a_fresh_code_once_and_brings_the_kept_key() {
     assert!(sign_in(&sessions, password).is_err());
     let restarted = Sessions::with_accounts(Accounts::load(&path).unwrap());
     assert!(sign_in(&restarted, password).is_err());
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -111,7 +136,13 @@ fn seconds(at: Timestamp) -> u64 {
 
 /// The secret in an `otpauth` address: base32 (RFC 4648) without padding.
 fn totp_secret(address: &str) -> Vec<u8> {
-    let text = address.split("secret=").nth(1).unwrap().split('&').next().unwrap();
+    let text = address
+        .split("secret=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap();
     let (mut bits, mut buffer, mut out) = (0_u32, 0_u32, Vec::new());
     for symbol in text.bytes() {
         let value = match symbol {

@@ -4,10 +4,16 @@
 //! It does not wait for time to pass: whatever has to happen is asked for until it has, or a
 //! deadline ends the test.
 
-#![expect(clippy::unwrap_used, reason = "a fixture that cannot be built is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be built is a failed test"
+)]
 #![expect(clippy::panic, reason = "a deadline that passes is a failed test")]
 #![allow(dead_code, reason = "each test binary uses another part of the world")]
-#![allow(unreachable_pub, reason = "the module is compiled into several test binaries")]
+#![allow(
+    unreachable_pub,
+    reason = "the module is compiled into several test binaries"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -64,7 +70,9 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        self.system.now().plus_millis(self.ahead_ms.load(Ordering::SeqCst))
+        self.system
+            .now()
+            .plus_millis(self.ahead_ms.load(Ordering::SeqCst))
     }
 
     fn is_trusted(&self) -> bool {
@@ -143,7 +151,10 @@ pub fn person_id(text: &str) -> PersonId {
 }
 
 pub fn purpose() -> Purpose {
-    Purpose { code: "transit-forecast".to_owned(), text: "预测转运量".to_owned() }
+    Purpose {
+        code: "transit-forecast".to_owned(),
+        text: "预测转运量".to_owned(),
+    }
 }
 
 /// A table of names: a column and its JSON Schema type.
@@ -175,7 +186,15 @@ impl World {
         .await
         .unwrap();
         let commands = AtomicU64::new(0);
-        let world = Self { dir, tls, catalog, clock, identity, commands, validity };
+        let world = Self {
+            dir,
+            tls,
+            catalog,
+            clock,
+            identity,
+            commands,
+            validity,
+        };
         let (id, itself) = ("node-authority", &world.identity);
         let node = Node {
             raft_number: 1,
@@ -194,7 +213,11 @@ impl World {
         };
         let proposal = world.signed("administrator", "authority", command);
         let applied = world.catalog.found(proposal).await.unwrap();
-        assert!(matches!(applied.outcome, Outcome::Applied { .. }), "{:?}", applied.outcome);
+        assert!(
+            matches!(applied.outcome, Outcome::Applied { .. }),
+            "{:?}",
+            applied.outcome
+        );
         world
     }
 
@@ -233,7 +256,12 @@ impl World {
 
     /// Changes for whom the first node acts and where its data plane listens.
     pub async fn rehost(&self, hosts: &[&str], data_address: &str) {
-        let mut node = self.catalog.view().node(&node_id("node-authority")).unwrap().clone();
+        let mut node = self
+            .catalog
+            .view()
+            .node(&node_id("node-authority"))
+            .unwrap()
+            .clone();
         node.hosts = hosts.iter().map(|host| participant_id(host)).collect();
         node.data_address = data_address.to_owned();
         self.register_node(node).await;
@@ -285,15 +313,25 @@ impl World {
         let key = secret(person);
         let bytes = SignedProposal::signed_bytes(&proposal).unwrap();
         let signature = key.sign(Label::Command, &bytes).unwrap();
-        let signature = PersonSignature { key: key.public().key_id(), signature };
-        SignedProposal { proposal, signature: Some(signature) }
+        let signature = PersonSignature {
+            key: key.public().key_id(),
+            signature,
+        };
+        SignedProposal {
+            proposal,
+            signature: Some(signature),
+        }
     }
 
     /// A person's command; it must be applied.
     pub async fn person_does(&self, person: &str, participant: &str, command: Command) {
         let proposal = self.signed(person, participant, command);
         let applied = self.catalog.propose(proposal).await.unwrap();
-        assert!(matches!(applied.outcome, Outcome::Applied { .. }), "{:?}", applied.outcome);
+        assert!(
+            matches!(applied.outcome, Outcome::Applied { .. }),
+            "{:?}",
+            applied.outcome
+        );
     }
 
     /// A node's command, through its own replica; it must be applied.
@@ -305,25 +343,42 @@ impl World {
             command,
         });
         let applied = replica.propose(proposal).await.unwrap();
-        assert!(matches!(applied.outcome, Outcome::Applied { .. }), "{:?}", applied.outcome);
+        assert!(
+            matches!(applied.outcome, Outcome::Applied { .. }),
+            "{:?}",
+            applied.outcome
+        );
     }
 
     pub async fn register(&self, participant: Participant) {
-        let command = Command::RegisterParticipant { participant: Box::new(participant) };
-        self.person_does("administrator", "authority", command).await;
+        let command = Command::RegisterParticipant {
+            participant: Box::new(participant),
+        };
+        self.person_does("administrator", "authority", command)
+            .await;
     }
 
     /// Registers a node, or changes it.
     pub async fn register_node(&self, mut node: Node) {
-        node.revision = self.catalog.view().node(&node.id).map_or(0, |it| it.revision);
-        let command = Command::RegisterNode { node: Box::new(node) };
-        self.person_does("administrator", "authority", command).await;
+        node.revision = self
+            .catalog
+            .view()
+            .node(&node.id)
+            .map_or(0, |it| it.revision);
+        let command = Command::RegisterNode {
+            node: Box::new(node),
+        };
+        self.person_does("administrator", "authority", command)
+            .await;
     }
 
     /// Binds a person; her key is that of her name.
     pub async fn bind(&self, person: Person) {
-        let command = Command::BindPerson { person: Box::new(person) };
-        self.person_does("administrator", "authority", command).await;
+        let command = Command::BindPerson {
+            person: Box::new(person),
+        };
+        self.person_does("administrator", "authority", command)
+            .await;
     }
 
     /// The provider `port` with `steward`, the consumer `customs` with `analyst`, and the
@@ -331,41 +386,48 @@ impl World {
     pub async fn two_parties(&self) {
         self.register(participant("port")).await;
         self.register(participant("customs")).await;
-        self.bind(person("steward", "port", Role::DataSteward)).await;
+        self.bind(person("steward", "port", Role::DataSteward))
+            .await;
         self.bind(person("auditor", "port", Role::Auditor)).await;
-        self.bind(person("analyst", "customs", Role::DataConsumer)).await;
-        self.rehost(&["authority", "port", "customs"], "127.0.0.1:1").await;
+        self.bind(person("analyst", "customs", Role::DataConsumer))
+            .await;
+        self.rehost(&["authority", "port", "customs"], "127.0.0.1:1")
+            .await;
     }
 
     /// A standard and a published dataset of `port`, owned by `owner`.
     pub async fn publish_card(&self, id: &str, owner: &str, grade: Grade, columns: Columns<'_>) {
-        let properties: serde_json::Map<String, serde_json::Value> = columns
+        // As text, because the order of the properties is that of the table's columns.
+        let properties: Vec<String> = columns
             .iter()
-            .map(|(name, kind, _)| {
-                let rule = match *kind {
-                    "date" => serde_json::json!({"type": ["string", "null"], "format": "date"}),
-                    other => serde_json::json!({"type": [other, "null"]}),
-                };
-                ((*name).to_owned(), rule)
+            .map(|(name, kind, _)| match *kind {
+                "date" => format!(r#""{name}":{{"type":["string","null"],"format":"date"}}"#),
+                other => format!(r#""{name}":{{"type":["{other}","null"]}}"#),
             })
             .collect();
-        let row_schema = serde_json::json!({
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "type": "object",
-            "properties": properties,
-            "additionalProperties": false,
-        });
-        let edition = StandardEdition { standard: StandardId::parse(id).unwrap(), edition: 1 };
+        let row_schema = format!(
+            r#"{{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object",
+            "properties":{{{}}},"additionalProperties":false}}"#,
+            properties.join(",")
+        );
+        let edition = StandardEdition {
+            standard: StandardId::parse(id).unwrap(),
+            edition: 1,
+        };
         let standard = DataStandard {
             edition: edition.clone(),
             title: LocalText::new("标准", "standard"),
-            row_schema: row_schema.to_string(),
+            row_schema,
             reading: Reading::default(),
         };
-        let command = Command::AdoptStandard { standard: Box::new(standard) };
+        let command = Command::AdoptStandard {
+            standard: Box::new(standard),
+        };
         self.person_does("steward", "port", command).await;
         let dataset = card(id, owner, grade, columns, edition);
-        let command = Command::DescribeDataset { dataset: Box::new(dataset) };
+        let command = Command::DescribeDataset {
+            dataset: Box::new(dataset),
+        };
         self.person_does("steward", "port", command).await;
         for (to, person, participant) in [
             (DatasetState::DepartmentApproved, "steward", "port"),
@@ -373,8 +435,17 @@ impl World {
             (DatasetState::Approved, "approver", "authority"),
             (DatasetState::Published, "steward", "port"),
         ] {
-            let revision = self.catalog.view().dataset(&dataset_id(id)).unwrap().revision;
-            let command = Command::MoveDataset { dataset: dataset_id(id), revision, to };
+            let revision = self
+                .catalog
+                .view()
+                .dataset(&dataset_id(id))
+                .unwrap()
+                .revision;
+            let command = Command::MoveDataset {
+                dataset: dataset_id(id),
+                revision,
+                to,
+            };
             self.person_does(person, participant, command).await;
         }
     }
@@ -383,28 +454,14 @@ impl World {
     pub async fn grant(&self, id: &str, dataset: &str, granted: Granted) {
         let now = SystemClock::new().now();
         let from = now.plus_millis(-60_000);
-        let period = Period { from, until: now.plus_millis(granted.lasts_ms) };
-        let request = AccessRequest {
-            id: RequestId::parse(format!("request-{id}")).unwrap(),
-            dataset: dataset_id(dataset),
-            consumer: participant_id("customs"),
-            requester: person_id("analyst"),
-            purpose: purpose(),
-            texts: PartyOnly::Clear(RequestTexts {
-                legal_basis: "Decree 809, article 21".to_owned(),
-                scenario: "forecast".to_owned(),
-            }),
-            columns: None,
-            rows: RowFilter::default(),
-            period,
-            destination: Jurisdiction::MAINLAND,
-            state: RequestState::Submitted,
-            submitted_at: now,
-            due_at: None,
-            answer: None,
-            revision: 0,
+        let period = Period {
+            from,
+            until: now.plus_millis(granted.lasts_ms),
         };
-        let command = Command::SubmitRequest { request: Box::new(request.clone()) };
+        let request = request(id, dataset, period);
+        let command = Command::SubmitRequest {
+            request: Box::new(request.clone()),
+        };
         self.person_does("analyst", "customs", command).await;
         let contract = Contract {
             id: ContractId::parse(format!("contract-{id}")).unwrap(),
@@ -437,21 +494,32 @@ impl World {
             ended_because: None,
             revision: 0,
         };
-        let decision =
-            RequestDecision::Agree { contract: Box::new(contract), grant: Box::new(grant) };
-        let command = Command::DecideRequest { request: request.id, revision: 1, decision };
+        let decision = RequestDecision::Agree {
+            contract: Box::new(contract),
+            grant: Box::new(grant),
+        };
+        let command = Command::DecideRequest {
+            request: request.id,
+            revision: 1,
+            decision,
+        };
         self.person_does("steward", "port", command).await;
     }
 
     pub async fn revoke(&self, grant: &str) {
-        let command =
-            Command::RevokeGrant { grant: grant_id(grant), because: "used elsewhere".to_owned() };
+        let command = Command::RevokeGrant {
+            grant: grant_id(grant),
+            because: "used elsewhere".to_owned(),
+        };
         self.person_does("steward", "port", command).await;
     }
 
     /// A ledger below the world's folder.
     pub fn ledger(&self, participant: &str) -> Ledger {
-        open_ledger(&self.dir.path().join(format!("ledger-{participant}")), participant)
+        open_ledger(
+            &self.dir.path().join(format!("ledger-{participant}")),
+            participant,
+        )
     }
 
     /// The gate of a participant on a node.
@@ -469,10 +537,14 @@ impl World {
 }
 
 pub fn open_ledger(dir: &Path, participant: &str) -> Ledger {
-    let identity =
-        LedgerIdentity { participant: participant_id(participant), incarnation: 1 };
-    let options =
-        ledger::Options { preallocation_bytes: 64 << 10, ..ledger::Options::default() };
+    let identity = LedgerIdentity {
+        participant: participant_id(participant),
+        incarnation: 1,
+    };
+    let options = ledger::Options {
+        preallocation_bytes: 64 << 10,
+        ..ledger::Options::default()
+    };
     Ledger::open(dir, identity, options).unwrap()
 }
 
@@ -548,9 +620,36 @@ fn card(
             })
             .collect(),
         quality_rules: Vec::new(),
-        quality_gate: QualityGate { quarantined_max: Ppm(1_000_000), score_min: Ppm(0) },
+        quality_gate: QualityGate {
+            quarantined_max: Ppm(1_000_000),
+            score_min: Ppm(0),
+        },
         visibility: Visibility::Federation,
         state: DatasetState::Draft,
+        revision: 0,
+    }
+}
+
+/// What `analyst` of `customs` asks for.
+fn request(id: &str, dataset: &str, period: Period) -> AccessRequest {
+    AccessRequest {
+        id: RequestId::parse(format!("request-{id}")).unwrap(),
+        dataset: dataset_id(dataset),
+        consumer: participant_id("customs"),
+        requester: person_id("analyst"),
+        purpose: purpose(),
+        texts: PartyOnly::Clear(RequestTexts {
+            legal_basis: "Decree 809, article 21".to_owned(),
+            scenario: "forecast".to_owned(),
+        }),
+        columns: None,
+        rows: RowFilter::default(),
+        period,
+        destination: Jurisdiction::MAINLAND,
+        state: RequestState::Submitted,
+        submitted_at: period.from,
+        due_at: None,
+        answer: None,
         revision: 0,
     }
 }
