@@ -57,7 +57,7 @@ pub struct NodeSection {
 }
 
 pub(crate) fn default_log() -> String {
-    "info,openraft=warn,sled=warn,h2=warn,hyper=warn".to_owned()
+    "info,openraft=warn,sled=warn,h2=warn,hyper=warn,buoyant_kernel=off".to_owned()
 }
 
 /// One hosted participant.
@@ -127,7 +127,9 @@ pub struct DataPlaneSection {
 
 impl Default for DataPlaneSection {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7402".to_owned() }
+        Self {
+            listen: "127.0.0.1:7402".to_owned(),
+        }
     }
 }
 
@@ -141,7 +143,9 @@ pub struct AdminSection {
 
 impl Default for AdminSection {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7403".to_owned() }
+        Self {
+            listen: "127.0.0.1:7403".to_owned(),
+        }
     }
 }
 
@@ -155,7 +159,9 @@ pub struct OperationsSection {
 
 impl Default for OperationsSection {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7404".to_owned() }
+        Self {
+            listen: "127.0.0.1:7404".to_owned(),
+        }
     }
 }
 
@@ -169,7 +175,9 @@ pub struct LedgerSection {
 
 impl Default for LedgerSection {
     fn default() -> Self {
-        Self { checkpoint_every: Span(10_000) }
+        Self {
+            checkpoint_every: Span(10_000),
+        }
     }
 }
 
@@ -183,9 +191,11 @@ impl Span {
     /// # Errors
     /// A sentence that names the units.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let split = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
         let refuse =
-            || format!("{text:?} is not a span of time; write 200ms, 10s, 5min or 1h");
+            || format!("{text:?} is not a span of time above 0; write 200ms, 10s, 5min or 1h");
         let number: u64 = text[..split].parse().map_err(|_| refuse())?;
         let unit = match &text[split..] {
             "ms" => 1,
@@ -194,7 +204,11 @@ impl Span {
             "h" => 3_600_000,
             _ => return Err(refuse()),
         };
-        number.checked_mul(unit).map(Self).ok_or_else(refuse)
+        number
+            .checked_mul(unit)
+            .filter(|millis| *millis > 0)
+            .map(Self)
+            .ok_or_else(refuse)
     }
 
     /// As the standard library's type.
@@ -231,10 +245,17 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] naming the file and what in it is wrong.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let wrong = |why: String| Error::Config { path: path.to_owned(), why };
-        let length = std::fs::metadata(path).map_err(|e| wrong(format!("open: {e}")))?.len();
+        let wrong = |why: String| Error::Config {
+            path: path.to_owned(),
+            why,
+        };
+        let length = std::fs::metadata(path)
+            .map_err(|e| wrong(format!("open: {e}")))?
+            .len();
         if length > CONFIG_BYTES_MAX {
-            return Err(wrong(format!("{length} bytes, the limit is {CONFIG_BYTES_MAX}")));
+            return Err(wrong(format!(
+                "{length} bytes, the limit is {CONFIG_BYTES_MAX}"
+            )));
         }
         let text = std::fs::read_to_string(path).map_err(|e| wrong(format!("read: {e}")))?;
         Self::parse(&text).map_err(|why| wrong(why.to_string()))
@@ -255,11 +276,15 @@ mod tests {
 
     #[test]
     fn spans_are_written_with_their_unit() {
-        for (text, millis) in [("200ms", 200), ("10s", 10_000), ("5min", 300_000), ("1h", 3_600_000)]
-        {
+        for (text, millis) in [
+            ("200ms", 200),
+            ("10s", 10_000),
+            ("5min", 300_000),
+            ("1h", 3_600_000),
+        ] {
             assert_eq!(Span::parse(text), Ok(Span(millis)));
         }
-        for bad in ["", "10", "s", "-1s", "10 s", "99999999999999999999h"] {
+        for bad in ["", "10", "s", "0s", "-1s", "10 s", "99999999999999999999h"] {
             assert!(Span::parse(bad).is_err(), "{bad}");
         }
     }

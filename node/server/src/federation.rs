@@ -96,8 +96,11 @@ impl Federation {
     pub async fn start(dir: &Path, plans: &[MemberPlan]) -> Result<Self, Error> {
         let authority_dir = dir.join("authority");
         let authority = init::create_authority(&authority_dir, now())?;
-        let mut federation =
-            Self { members: Vec::new(), authority, roots: authority_dir.join("roots.pem") };
+        let mut federation = Self {
+            members: Vec::new(),
+            authority,
+            roots: authority_dir.join("roots.pem"),
+        };
         for (number, plan) in (1..).zip(plans) {
             let member = federation.start_member(dir, number, plan).await?;
             if number == 1 {
@@ -119,7 +122,12 @@ impl Federation {
         plan: &MemberPlan,
     ) -> Result<Member, Error> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let free = Listen { catalog: any, data: any, admin: any, operations: any };
+        let free = Listen {
+            catalog: any,
+            data: any,
+            admin: any,
+            operations: any,
+        };
         let listeners = Listeners::bind(&free).await?;
         let bound = listeners.addresses()?;
         let listen = Listen {
@@ -142,7 +150,10 @@ impl Federation {
         let prepared = init::prepare(&dir.join(&plan.node), &plan, &self.authority)?;
         let settings = resolve(&prepared.config)?;
         let node = Node::start(settings, listeners).await?;
-        Ok(Member { prepared, node: Some(node) })
+        Ok(Member {
+            prepared,
+            node: Some(node),
+        })
     }
 
     /// Registers a member by the authority's system administrator, and gives it a vote.
@@ -151,21 +162,26 @@ impl Federation {
         let administrator = first.person(Role::SystemAdministrator)?;
         let prepared = &member.prepared;
         let mut commands = vec![
-            Command::RegisterParticipant { participant: Box::new(prepared.participant.clone()) },
-            Command::RegisterNode { node: Box::new(prepared.node.clone()) },
+            Command::RegisterParticipant {
+                participant: Box::new(prepared.participant.clone()),
+            },
+            Command::RegisterNode {
+                node: Box::new(prepared.node.clone()),
+            },
         ];
-        commands.extend(
-            prepared
-                .persons
-                .iter()
-                .map(|it| Command::BindPerson { person: Box::new(it.record.clone()) }),
-        );
+        commands.extend(prepared.persons.iter().map(|it| Command::BindPerson {
+            person: Box::new(it.record.clone()),
+        }));
         for command in commands {
             let signed = init::sign(&administrator.record, &administrator.key, command, now())?;
             propose(first.running()?, "register a member", signed).await?;
         }
         let node = &prepared.node;
-        first.running()?.catalog().add_voter(node.raft_number, &node.raft_address).await?;
+        first
+            .running()?
+            .catalog()
+            .add_voter(node.raft_number, &node.raft_address)
+            .await?;
         Ok(())
     }
 
@@ -181,10 +197,21 @@ impl Federation {
     /// # Errors
     /// [`Error::CatalogRefused`] when one does not catch up.
     pub async fn settle(&self) -> Result<(), Error> {
-        let running: Vec<&Node> = self.members.iter().filter_map(|it| it.node.as_ref()).collect();
-        let target = running.iter().map(|it| it.catalog().view().index()).max().unwrap_or(0);
+        let running: Vec<&Node> = self
+            .members
+            .iter()
+            .filter_map(|it| it.node.as_ref())
+            .collect();
+        let target = running
+            .iter()
+            .map(|it| it.catalog().view().index())
+            .max()
+            .unwrap_or(0);
         let begun = Instant::now();
-        while running.iter().any(|it| it.catalog().view().index() < target) {
+        while running
+            .iter()
+            .any(|it| it.catalog().view().index() < target)
+        {
             if begun.elapsed() > Duration::from_secs(CATCH_UP_SECONDS_MAX) {
                 return Err(Error::CatalogRefused {
                     what: "wait for the members",

@@ -6,15 +6,14 @@
 //! program says so.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crypto::keys::KeyFile;
 use crypto::tls::{TlsAuthority, TlsIdentity};
 use crypto::{SecretKey, Validity, Zeroizing};
 use schemas::command::{Author, Command, PersonSignature, Proposal, SignedProposal};
-use schemas::participant::{
-    KeyCustody, Node, Participant, ParticipantKind, Person, Role,
-};
+use schemas::participant::{KeyCustody, Node, Participant, ParticipantKind, Person, Role};
 use schemas::{
     CommandId, Jurisdiction, LocalText, NodeId, ParticipantId, PersonId, Timestamp, Visibility,
 };
@@ -86,7 +85,9 @@ impl Prepared {
     /// The person who has `role`.
     #[must_use]
     pub fn person(&self, role: Role) -> Option<&NewPerson> {
-        self.persons.iter().find(|it| it.record.roles.contains(&role))
+        self.persons
+            .iter()
+            .find(|it| it.record.roles.contains(&role))
     }
 }
 
@@ -99,7 +100,10 @@ pub fn create_authority(dir: &Path, now: Timestamp) -> Result<TlsAuthority, Erro
     make_dir(dir)?;
     let validity = Validity::days(now.millis(), AUTHORITY_DAYS);
     let authority = TlsAuthority::create("kouan federation transport authority", validity)?;
-    write_new(&dir.join("roots.pem"), authority.certificate_pem()?.as_bytes())?;
+    write_new(
+        &dir.join("roots.pem"),
+        authority.certificate_pem()?.as_bytes(),
+    )?;
     authority.write_new_key(dir.join("authority.key.pem"))?;
     Ok(authority)
 }
@@ -111,13 +115,18 @@ pub fn create_authority(dir: &Path, now: Timestamp) -> Result<TlsAuthority, Erro
 pub fn open_authority(dir: &Path) -> Result<TlsAuthority, Error> {
     let read = |name: &str| {
         let path = dir.join(name);
-        std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|e| Error::File {
-            what: "transport authority",
-            path,
-            why: e.to_string(),
-        })
+        std::fs::read_to_string(&path)
+            .map(Zeroizing::new)
+            .map_err(|e| Error::File {
+                what: "transport authority",
+                path,
+                why: e.to_string(),
+            })
     };
-    Ok(TlsAuthority::from_pem(&read("roots.pem")?, &read("authority.key.pem")?)?)
+    Ok(TlsAuthority::from_pem(
+        &read("roots.pem")?,
+        &read("authority.key.pem")?,
+    )?)
 }
 
 /// Makes a node's directory.
@@ -146,7 +155,10 @@ pub fn prepare(dir: &Path, plan: &Plan, authority: &TlsAuthority) -> Result<Prep
     let validity = Validity::days(plan.now.millis(), TLS_DAYS);
     let identity = TlsIdentity::issue(authority, &plan.node, &names, validity)?;
     identity.write_new(dir.join("tls/identity.pem"))?;
-    write_new(&dir.join("tls/roots.pem"), authority.certificate_pem()?.as_bytes())?;
+    write_new(
+        &dir.join("tls/roots.pem"),
+        authority.certificate_pem()?.as_bytes(),
+    )?;
 
     let participant = Participant {
         id: ParticipantId::parse(&*plan.participant)?,
@@ -166,16 +178,31 @@ pub fn prepare(dir: &Path, plan: &Plan, authority: &TlsAuthority) -> Result<Prep
         operator: participant.id.clone(),
         hosts: BTreeSet::from([participant.id.clone()]),
         raft_number: plan.raft_number,
-        raft_address: plan.listen.catalog.to_string(),
-        data_address: plan.listen.data.to_string(),
-        api_address: plan.listen.admin.to_string(),
+        raft_address: called(plan, plan.listen.catalog),
+        data_address: called(plan, plan.listen.data),
+        api_address: called(plan, plan.listen.admin),
         transport_key: identity.spki_digest(),
         signing: node_key.public().clone(),
         revision: 0,
     };
     let persons = new_persons(dir, &participant.id, plan.now)?;
     write_config(&config, plan)?;
-    Ok(Prepared { dir: dir.to_owned(), config, participant, node, persons })
+    Ok(Prepared {
+        dir: dir.to_owned(),
+        config,
+        participant,
+        node,
+        persons,
+    })
+}
+
+/// Under which address others call a listener: its own, unless it listens on every address of the
+/// machine, which says nothing to others; then the first name of the certificate stands for it.
+fn called(plan: &Plan, listener: SocketAddr) -> String {
+    match plan.hosts.first() {
+        Some(host) if listener.ip().is_unspecified() => format!("{host}:{}", listener.port()),
+        _ => listener.to_string(),
+    }
 }
 
 /// One person a role: system, security and audit administration are three people, and so are the
@@ -203,7 +230,11 @@ fn new_persons(
                 visibility: Visibility::Parties(BTreeSet::from([participant.clone()])),
                 revision: 0,
             };
-            Ok(NewPerson { record, key, key_file })
+            Ok(NewPerson {
+                record,
+                key,
+                key_file,
+            })
         })
         .collect()
 }
@@ -216,13 +247,19 @@ pub fn founding(prepared: &Prepared, now: Timestamp) -> Result<SignedProposal, E
     let command = Command::Found {
         authority: Box::new(prepared.participant.clone()),
         node: Box::new(prepared.node.clone()),
-        persons: prepared.persons.iter().map(|it| it.record.clone()).collect(),
+        persons: prepared
+            .persons
+            .iter()
+            .map(|it| it.record.clone())
+            .collect(),
     };
-    let administrator = prepared.person(Role::SystemAdministrator).ok_or(Error::File {
-        what: "persons",
-        path: prepared.dir.join("persons"),
-        why: "no system administrator".to_owned(),
-    })?;
+    let administrator = prepared
+        .person(Role::SystemAdministrator)
+        .ok_or(Error::File {
+            what: "persons",
+            path: prepared.dir.join("persons"),
+            why: "no system administrator".to_owned(),
+        })?;
     sign(&administrator.record, &administrator.key, command, now)
 }
 
@@ -250,7 +287,10 @@ pub fn sign(
     let bytes = SignedProposal::signed_bytes(&proposal)?;
     let signature = key.sign(SignedProposal::LABEL, &bytes)?;
     let key = key.public().key_id();
-    Ok(SignedProposal { proposal, signature: Some(PersonSignature { key, signature }) })
+    Ok(SignedProposal {
+        proposal,
+        signature: Some(PersonSignature { key, signature }),
+    })
 }
 
 fn write_config(path: &Path, plan: &Plan) -> Result<(), Error> {
@@ -278,14 +318,25 @@ fn write_config(path: &Path, plan: &Plan) -> Result<(), Error> {
             raft_number: plan.raft_number,
             ..CatalogSection::default()
         },
-        data_plane: DataPlaneSection { listen: plan.listen.data.to_string() },
-        admin: AdminSection { listen: plan.listen.admin.to_string() },
-        operations: OperationsSection { listen: plan.listen.operations.to_string() },
-        ledger: LedgerSection { checkpoint_every: Span(10_000) },
+        data_plane: DataPlaneSection {
+            listen: plan.listen.data.to_string(),
+        },
+        admin: AdminSection {
+            listen: plan.listen.admin.to_string(),
+        },
+        operations: OperationsSection {
+            listen: plan.listen.operations.to_string(),
+        },
+        ledger: LedgerSection {
+            checkpoint_every: Span(10_000),
+        },
     };
-    let text = toml::to_string_pretty(&config)
-        .map_err(|e| Error::Config { path: path.to_owned(), why: e.to_string() })?;
-    let text = format!("# Written by kouan init; every setting is explained in deploy/config.\n{text}");
+    let text = toml::to_string_pretty(&config).map_err(|e| Error::Config {
+        path: path.to_owned(),
+        why: e.to_string(),
+    })?;
+    let text =
+        format!("# Written by kouan init; every setting is explained in deploy/config.\n{text}");
     write_new(path, text.as_bytes())
 }
 
@@ -306,11 +357,15 @@ fn new_key(path: &Path, passphrase: &[u8]) -> Result<SecretKey, Error> {
 
 fn make_dir(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| Error::File {
-        what: "directory",
-        path: path.to_owned(),
-        why: e.to_string(),
-    })
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|e| Error::File {
+            what: "directory",
+            path: path.to_owned(),
+            why: e.to_string(),
+        })
 }
 
 /// Writes a new file of mode 0600 and has it on disk before it returns.
@@ -328,7 +383,9 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .mode(0o600)
         .open(path)
         .map_err(wrong)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(wrong)
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(wrong)
 }
 
 /// Name of the file that holds the signed founding command until it is applied.
@@ -353,6 +410,10 @@ pub fn read_founding(dir: &Path) -> Result<Option<SignedProposal>, Error> {
     match std::fs::read(&path) {
         Ok(bytes) => Ok(Some(schemas::canonical::from_bytes(&bytes)?)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::File { what: "founding command", path, why: e.to_string() }),
+        Err(e) => Err(Error::File {
+            what: "founding command",
+            path,
+            why: e.to_string(),
+        }),
     }
 }

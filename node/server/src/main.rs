@@ -2,7 +2,11 @@
 //!
 //! It does not hold logic: it parses arguments, calls the library and turns errors into an exit
 //! code.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program speaks to its user"
+)]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -114,7 +118,12 @@ fn initialise(arguments: &Init) -> Result<(), Error> {
         name: LocalText::new(&*arguments.name_zh, &*arguments.name_en),
         kind: arguments.kind,
         jurisdiction: Jurisdiction::MAINLAND,
-        listen: Listen { catalog: port(0), data: port(1), admin: port(2), operations: port(3) },
+        listen: Listen {
+            catalog: port(0),
+            data: port(1),
+            admin: port(2),
+            operations: port(3),
+        },
         hosts: arguments.hosts.clone(),
         now: now(),
     };
@@ -124,10 +133,16 @@ fn initialise(arguments: &Init) -> Result<(), Error> {
     println!("made {}", prepared.dir.display());
     println!("  configuration  {}", prepared.config.display());
     for person in &prepared.persons {
-        println!("  {:<55} {}", person.record.id.as_str(), person.key_file.display());
+        println!(
+            "  {:<55} {}",
+            person.record.id.as_str(),
+            person.key_file.display()
+        );
     }
     println!("\nBefore others rely on this node:");
-    println!("  1. give each key file under persons/ to its person, and its passphrase separately;");
+    println!(
+        "  1. give each key file under persons/ to its person, and its passphrase separately;"
+    );
     println!("  2. move authority/authority.key.pem off this machine;");
     println!("  3. move keys/passphrase to where only the service can read it.");
     println!("\nNext: kouan serve --config {}", prepared.config.display());
@@ -137,7 +152,10 @@ fn initialise(arguments: &Init) -> Result<(), Error> {
 fn log(filter: &str) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn serve(path: &Path) -> Result<(), Error> {
@@ -165,11 +183,14 @@ fn serve(path: &Path) -> Result<(), Error> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| Error::File {
-        what: "runtime",
-        path: PathBuf::new(),
-        why: e.to_string(),
-    })
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::File {
+            what: "runtime",
+            path: PathBuf::new(),
+            why: e.to_string(),
+        })
 }
 
 async fn wait_for_signal() {
@@ -191,17 +212,33 @@ async fn wait_for_signal() {
 
 fn check(path: &Path) -> Result<(), Error> {
     let config = Config::read(path)?;
-    let text = toml::to_string_pretty(&config)
-        .map_err(|e| Error::Config { path: path.to_owned(), why: e.to_string() })?;
+    let text = toml::to_string_pretty(&config).map_err(|e| Error::Config {
+        path: path.to_owned(),
+        why: e.to_string(),
+    })?;
     let settings = Settings::resolve(path, config)?;
     println!("{text}");
     println!("# directory          {}", settings.dir.display());
-    println!("# node key           {}", settings.signing.public().key_id());
+    println!(
+        "# node key           {}",
+        settings.signing.public().key_id()
+    );
     for hosted in settings.hosted.values() {
-        println!("# {} signs with    {}", hosted.participant, hosted.signing.public().key_id());
-        println!("# {} opens with    {}", hosted.participant, hosted.encryption.public().key_id());
+        println!(
+            "# {} signs with    {}",
+            hosted.participant,
+            hosted.signing.public().key_id()
+        );
+        println!(
+            "# {} opens with    {}",
+            hosted.participant,
+            hosted.encryption.public().key_id()
+        );
     }
-    println!("# transport key      {}", settings.tls_identity.spki_digest());
+    println!(
+        "# transport key      {}",
+        settings.tls_identity.spki_digest()
+    );
     println!("# all keys open; nothing was started");
     Ok(())
 }

@@ -20,9 +20,9 @@ impl Language {
     /// What the environment asks for: Chinese when LC_ALL, LC_MESSAGES or LANG begin with `zh`.
     #[must_use]
     pub fn of_environment() -> Self {
-        let named = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| {
-            std::env::var(name).ok().filter(|value| !value.is_empty())
-        });
+        let named = ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
         match named {
             Some(value) if value.starts_with("zh") => Self::Zh,
             _ => Self::En,
@@ -75,7 +75,9 @@ impl Messages {
         for (name, value) in arguments {
             given.set(*name, value.clone());
         }
-        self.bundle.format_pattern(pattern, Some(&given), &mut Vec::new()).into_owned()
+        self.bundle
+            .format_pattern(pattern, Some(&given), &mut Vec::new())
+            .into_owned()
     }
 }
 
@@ -87,7 +89,12 @@ mod tests {
 
     fn keys(language: Language) -> BTreeSet<&'static str> {
         let line = |line: &'static str| line.split_once(" =").map(|(key, _)| key);
-        language.text().lines().filter(|it| !it.starts_with([' ', '#'])).filter_map(line).collect()
+        language
+            .text()
+            .lines()
+            .filter(|it| !it.starts_with([' ', '#']))
+            .filter_map(line)
+            .collect()
     }
 
     #[test]

@@ -74,7 +74,11 @@ impl Listeners {
 async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| Error::Listen { what, address: address.to_string(), source })
+        .map_err(|source| Error::Listen {
+            what,
+            address: address.to_string(),
+            source,
+        })
 }
 
 /// Where a node listens in fact (a configured port 0 has a number here).
@@ -177,7 +181,12 @@ impl Node {
             listeners.admin,
             server_config(identity, ClientAuth::None, web)?,
         )?;
-        let health = Health::new(&settings.node, catalog.clone(), points.clone(), clock.clone());
+        let health = Health::new(
+            &settings.node,
+            catalog.clone(),
+            points.clone(),
+            clock.clone(),
+        );
         let operations = AdminServer::start(
             ops::router(Arc::new(health)),
             listeners.operations,
@@ -214,7 +223,8 @@ impl Node {
     ) {
         for (participant, point) in &self.points {
             let every = settings.ledger.checkpoint_every;
-            self.tasks.spawn(keep_checkpoints(point.clone(), every, stopped.clone()));
+            self.tasks
+                .spawn(keep_checkpoints(point.clone(), every, stopped.clone()));
             let witness = Witness {
                 participant: participant.clone(),
                 node: settings.node.clone(),
@@ -224,12 +234,18 @@ impl Node {
             };
             self.tasks.spawn(witness.run(stopped.clone()));
         }
-        self.tasks.spawn(watch_clock(self.catalog.clone(), clock.clone(), stopped.clone()));
+        self.tasks.spawn(watch_clock(
+            self.catalog.clone(),
+            clock.clone(),
+            stopped.clone(),
+        ));
     }
 
     async fn record_start(&self) -> Result<(), Error> {
         for point in self.points.values() {
-            let event = LedgerEvent::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
+            let event = LedgerEvent::Started {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            };
             point.record(event, "start").await?;
         }
         Ok(())
@@ -245,9 +261,10 @@ impl Node {
         }
         match self.catalog.found(founding).await?.outcome {
             Outcome::Applied { .. } => Ok(()),
-            Outcome::Refused { detail, .. } => {
-                Err(Error::CatalogRefused { what: "found the federation", detail })
-            }
+            Outcome::Refused { detail, .. } => Err(Error::CatalogRefused {
+                what: "found the federation",
+                detail,
+            }),
         }
     }
 
@@ -362,7 +379,9 @@ fn open_hosted(
 }
 
 fn ledger_dir(dir: &Path, participant: &ParticipantId, incarnation: u32) -> PathBuf {
-    dir.join("ledger").join(participant.as_str()).join(incarnation.to_string())
+    dir.join("ledger")
+        .join(participant.as_str())
+        .join(incarnation.to_string())
 }
 
 /// Signs and publishes a checkpoint whenever entries were added.
@@ -379,7 +398,11 @@ async fn keep_checkpoints(
         }
         // Before the federation is founded or while no leader is known there is nowhere to
         // publish it; the next beat tries again.
-        let registered = point.catalog().view().participant(point.participant()).is_some();
+        let registered = point
+            .catalog()
+            .view()
+            .participant(point.participant())
+            .is_some();
         if registered && let Err(error) = point.checkpoint_now().await {
             tracing::warn!(%error, participant = %point.participant(), "publish a checkpoint");
         }
@@ -390,11 +413,7 @@ async fn keep_checkpoints(
 const CLOCK_WATCH_SECONDS: u64 = 5;
 
 /// Tells the node's clock how far it is off the leader's time: beyond 30 s it issues no permits.
-async fn watch_clock(
-    catalog: Catalog,
-    clock: Arc<SystemClock>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn watch_clock(catalog: Catalog, clock: Arc<SystemClock>, mut stop: watch::Receiver<bool>) {
     let mut beat = tokio::time::interval(std::time::Duration::from_secs(CLOCK_WATCH_SECONDS));
     loop {
         tokio::select! {

@@ -45,7 +45,12 @@ impl Health {
         points: BTreeMap<ParticipantId, Arc<EnforcementPoint>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { node: node.clone(), catalog, points, clock }
+        Self {
+            node: node.clone(),
+            catalog,
+            points,
+            clock,
+        }
     }
 
     fn ready(&self) -> Ready {
@@ -66,7 +71,11 @@ impl Health {
                 reasons.push(format!("participant {participant} is not registered"));
             }
         }
-        Ready { node: self.node.clone(), ready: reasons.is_empty(), reasons }
+        Ready {
+            node: self.node.clone(),
+            ready: reasons.is_empty(),
+            reasons,
+        }
     }
 
     fn metrics(&self) -> Result<String, std::fmt::Error> {
@@ -78,13 +87,33 @@ impl Health {
         };
         let status = self.catalog.status();
         let view = self.catalog.view();
-        put("catalog_applied_index", "Last log index applied here", status.applied);
+        put(
+            "catalog_applied_index",
+            "Last log index applied here",
+            status.applied,
+        );
         put("catalog_term", "Raft term", status.term);
-        put("catalog_view_age_ms", "Age of the local view", self.catalog.staleness_ms());
-        put("catalog_has_leader", "1 when a leader is known", u64::from(status.leader.is_some()));
+        put(
+            "catalog_view_age_ms",
+            "Age of the local view",
+            self.catalog.staleness_ms(),
+        );
+        put(
+            "catalog_has_leader",
+            "1 when a leader is known",
+            u64::from(status.leader.is_some()),
+        );
         put("catalog_datasets", "Dataset cards", count(view.datasets()));
-        put("catalog_grants", "Grants, ended ones included", count(view.grants()));
-        put("clock_trusted", "1 within 30 s of the peers", u64::from(self.clock.is_trusted()));
+        put(
+            "catalog_grants",
+            "Grants, ended ones included",
+            count(view.grants()),
+        );
+        put(
+            "clock_trusted",
+            "1 within 30 s of the peers",
+            u64::from(self.clock.is_trusted()),
+        );
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)
@@ -106,12 +135,18 @@ pub(crate) fn router(health: Arc<Health>) -> Router {
 
 async fn readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {
     let ready = health.ready();
-    let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(ready))
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> Result<impl IntoResponse, StatusCode> {
-    let text = health.metrics().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let text = health
+        .metrics()
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text))
 }

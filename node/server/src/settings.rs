@@ -68,8 +68,14 @@ impl Settings {
     /// # Errors
     /// [`Error::Config`] or [`Error::File`] naming the file and what to do.
     pub fn resolve(path: &Path, config: Config) -> Result<Self, Error> {
-        let wrong = |why: String| Error::Config { path: path.to_owned(), why };
-        let base = path.parent().unwrap_or_else(|| Path::new(".")).join(&config.node.dir);
+        let wrong = |why: String| Error::Config {
+            path: path.to_owned(),
+            why,
+        };
+        let base = path
+            .parent()
+            .unwrap_or_else(|| Path::new("."))
+            .join(&config.node.dir);
         let passphrase = read_passphrase(&base.join(&config.node.passphrase_file))?;
         let mut hosted = BTreeMap::new();
         for section in &config.participants {
@@ -79,11 +85,16 @@ impl Settings {
             }
         }
         if hosted.is_empty() {
-            return Err(wrong("no [[participants]]: name whom this node acts for".to_owned()));
+            return Err(wrong(
+                "no [[participants]]: name whom this node acts for".to_owned(),
+            ));
         }
         let address = |what: &'static str, text: &str| {
-            text.parse::<SocketAddr>()
-                .map_err(|_| wrong(format!("{what}: {text:?} is not an address such as 0.0.0.0:7401")))
+            text.parse::<SocketAddr>().map_err(|_| {
+                wrong(format!(
+                    "{what}: {text:?} is not an address such as 0.0.0.0:7401"
+                ))
+            })
         };
         let listen = Listen {
             catalog: address("catalog.listen", &config.catalog.listen)?,
@@ -95,7 +106,11 @@ impl Settings {
         let roots = read_text("TLS roots", &base.join(&config.tls.roots))?;
         Ok(Self {
             node: NodeId::parse(&config.node.id).map_err(|e| wrong(format!("node.id: {e}")))?,
-            signing: open_key("node key", &base.join(&config.node.signing_key), &passphrase)?,
+            signing: open_key(
+                "node key",
+                &base.join(&config.node.signing_key),
+                &passphrase,
+            )?,
             dir: base,
             hosted,
             tls_identity: TlsIdentity::from_pem(&identity)?,
@@ -113,38 +128,66 @@ fn open_hosted(
     passphrase: &[u8],
     path: &Path,
 ) -> Result<HostedKeys, Error> {
-    let participant = ParticipantId::parse(&section.id)
-        .map_err(|e| Error::Config { path: path.to_owned(), why: format!("participants.id: {e}") })?;
+    let participant = ParticipantId::parse(&section.id).map_err(|e| Error::Config {
+        path: path.to_owned(),
+        why: format!("participants.id: {e}"),
+    })?;
     Ok(HostedKeys {
         participant,
         signing: open_key("signing key", &base.join(&section.signing_key), passphrase)?,
-        encryption: open_key("encryption key", &base.join(&section.encryption_key), passphrase)?,
+        encryption: open_key(
+            "encryption key",
+            &base.join(&section.encryption_key),
+            passphrase,
+        )?,
         ledger_incarnation: section.ledger_incarnation,
     })
 }
 
 fn open_key(what: &'static str, path: &Path, passphrase: &[u8]) -> Result<Arc<SoftwareKey>, Error> {
-    let wrong = |e: crypto::Error| Error::File { what, path: path.to_owned(), why: e.to_string() };
-    let secret = KeyFile::read(path).and_then(|file| file.open(passphrase)).map_err(wrong)?;
+    let wrong = |e: crypto::Error| Error::File {
+        what,
+        path: path.to_owned(),
+        why: e.to_string(),
+    };
+    let secret = KeyFile::read(path)
+        .and_then(|file| file.open(passphrase))
+        .map_err(wrong)?;
     Ok(Arc::new(SoftwareKey::new(secret)))
 }
 
 fn read_text(what: &'static str, path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path)
-        .map_err(|e| Error::File { what, path: path.to_owned(), why: e.to_string() })
+    std::fs::read_to_string(path).map_err(|e| Error::File {
+        what,
+        path: path.to_owned(),
+        why: e.to_string(),
+    })
 }
 
 /// Reads a passphrase file. Its mode must keep others out, as a key's would.
 pub(crate) fn read_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     use std::os::unix::fs::PermissionsExt as _;
     let what = "passphrase file";
-    let wrong = |why: String| Error::File { what, path: path.to_owned(), why };
-    let mode = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.permissions().mode();
+    let wrong = |why: String| Error::File {
+        what,
+        path: path.to_owned(),
+        why,
+    };
+    let mode = std::fs::metadata(path)
+        .map_err(|e| wrong(e.to_string()))?
+        .permissions()
+        .mode();
     if mode & 0o077 != 0 {
-        return Err(wrong(format!("mode {:o} lets others read it; chmod 600", mode & 0o777)));
+        return Err(wrong(format!(
+            "mode {:o} lets others read it; chmod 600",
+            mode & 0o777
+        )));
     }
     let text = Zeroizing::new(std::fs::read(path).map_err(|e| wrong(e.to_string()))?);
-    let end = text.iter().rposition(|b| !b.is_ascii_whitespace()).map_or(0, |at| at + 1);
+    let end = text
+        .iter()
+        .rposition(|b| !b.is_ascii_whitespace())
+        .map_or(0, |at| at + 1);
     if end == 0 {
         return Err(wrong("it is empty".to_owned()));
     }

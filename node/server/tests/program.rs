@@ -6,10 +6,16 @@
 use std::process::Command;
 
 fn kouan(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_kouan")).args(arguments).output();
+    let output = Command::new(env!("CARGO_BIN_EXE_kouan"))
+        .args(arguments)
+        .output();
     let output = output.expect("run kouan");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
 }
 
 #[test]
@@ -37,8 +43,17 @@ fn a_directory_is_made_once_and_never_overwritten() {
     let path = dir.path().join("node");
     let path = path.to_str().expect("a path in UTF-8");
     let arguments = [
-        "init", "--dir", path, "--node", "gd-1", "--participant", "gd.province", "--name-zh",
-        "广东省", "--name-en", "Guangdong",
+        "init",
+        "--dir",
+        path,
+        "--node",
+        "gd-1",
+        "--participant",
+        "gd.province",
+        "--name-zh",
+        "广东省",
+        "--name-en",
+        "Guangdong",
     ];
     let (code, _, errors) = kouan(&arguments);
     assert_eq!(code, Some(0), "{errors}");

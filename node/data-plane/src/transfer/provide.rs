@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalog::View;
 use crypto::seal::{Sealer, StreamParameters};
 use crypto::{Digest, random_bytes};
-use enforcement::{Ask, Release, principal};
+use enforcement::{Ask, Permit, Release, principal};
 use schemas::code::Action;
 use schemas::decision::DecisionRequest;
 use schemas::ledger_entry::LedgerEvent;
@@ -82,7 +83,9 @@ impl TransferService {
         let consumer = parsed(ParticipantId::parse(request.consumer))?;
         let asked = self.asked(&transfer).await?;
         if asked.consumer != consumer || asked.state == TransferState::Completed {
-            return Err(Status::not_found("no such transfer is open for this consumer"));
+            return Err(Status::not_found(
+                "no such transfer is open for this consumer",
+            ));
         }
         let hosted = self
             .parts
@@ -91,32 +94,17 @@ impl TransferService {
             .map(Arc::clone)
             .ok_or_else(|| Status::not_found("the provider is not hosted here"))?;
         let view = self.parts.catalog.view();
-        let (Some(version), Some(grant)) =
-            (view.version(&asked.dataset, asked.version), view.grant(&asked.grant))
-        else {
-            return Err(Status::not_found("no such version or grant"));
-        };
-        // The gate judges what the peer claims; a claim that does not hold is refused there, and
-        // so stands in the ledger.
-        let principal = principal::claimed_by_peer(&view, &peer, &consumer)
-            .map_err(|error| Status::unauthenticated(error.to_string()))?;
-        let decision = DecisionRequest {
-            destination: principal.jurisdiction,
-            principal,
-            action: Action::DatasetRead,
-            dataset: Some(asked.dataset.clone()),
-            record: Some(asked.grant.to_string()),
-            purpose: Some(grant.purpose.clone()),
-            columns: None,
-            at: self.parts.clock.now(),
-        };
-        let ask = Ask { trace: transfer.to_string(), grant: Some(asked.grant.clone()) };
-        let permit =
-            hosted.point.authorize(decision, ask).await.map_err(|it| status::refused(&it))?;
+        let permit = permit(&self.parts, &view, &hosted, (&peer, &asked)).await?;
         // Only now: a revocation terminates its transfers, and it is the gate's to say so.
-        if !matches!(asked.state, TransferState::Requested | TransferState::Started) {
+        if !matches!(
+            asked.state,
+            TransferState::Requested | TransferState::Started
+        ) {
             return Err(Status::not_found("the transfer is not open any more"));
         }
+        let version = view
+            .version(&asked.dataset, asked.version)
+            .ok_or_else(|| Status::not_found("no such version"))?;
         let pinned = self
             .artefacts
             .pin(&permit, &version.body)
@@ -128,9 +116,17 @@ impl TransferService {
             .release(permit, pinned.for_transfer(&transfer))
             .await
             .map_err(|refusal| status::refused(&refusal))?;
-        let node = view.node_by_transport_key(&peer).map(|node| node.id.clone());
+        let node = view
+            .node_by_transport_key(&peer)
+            .map(|node| node.id.clone());
         let node = node.ok_or_else(|| Status::unauthenticated("the peer is no node any more"))?;
-        let claim = Claim { peer, node, asked: asked.clone(), hosted, policy };
+        let claim = Claim {
+            peer,
+            node,
+            asked,
+            hosted,
+            policy,
+        };
         self.take_up(claim, release, pinned).await
     }
 
@@ -163,7 +159,9 @@ impl TransferService {
             .sealed(&claim, &release, &pinned)
             .await
             .map_err(failed)?
-            .map_or((None, None), |(sealer, header)| (Some(sealer), Some(header)));
+            .map_or((None, None), |(sealer, header)| {
+                (Some(sealer), Some(header))
+            });
         let offer = Offer {
             transfer: claim.asked.id.clone(),
             release: release.id().clone(),
@@ -174,7 +172,11 @@ impl TransferService {
             sealed: header.as_ref().map(crypto::seal::SealedHeader::digest),
             deadline: release.deadline(),
         };
-        let signed = offer.clone().sign(&*claim.hosted.signer).await.map_err(failed)?;
+        let signed = offer
+            .clone()
+            .sign(&*claim.hosted.signer)
+            .await
+            .map_err(failed)?;
         let offered = canonical::to_bytes(&signed).map_err(|it| failed(it.into()))?;
         let sealed_header = match &header {
             Some(header) => header.to_bytes().map_err(|it| failed(it.into()))?,
@@ -194,7 +196,10 @@ impl TransferService {
             Ok(None) => {}
             Err(super::open::Full) => return Err(busy()),
         }
-        Ok(OpenReply { offer: offered, sealed_header })
+        Ok(OpenReply {
+            offer: offered,
+            sealed_header,
+        })
     }
 
     async fn sealed(
@@ -221,7 +226,9 @@ impl TransferService {
             context: release.id().as_str().as_bytes().to_vec(),
         };
         let recipients = [recipient.encryption.clone()];
-        Ok(Some(Sealer::start(parameters, &recipients, &*claim.hosted.signer).await?))
+        Ok(Some(
+            Sealer::start(parameters, &recipients, &*claim.hosted.signer).await?,
+        ))
     }
 
     /// The release, for the peer that opened it; what ended it when it has ended.
@@ -241,25 +248,71 @@ impl TransferService {
             return Err(Failure::Rejected("a receipt before the stream's end"));
         }
         let view = self.parts.catalog.view();
-        let consumer = view.participant(&offer.consumer).ok_or_else(|| Failure::Missing {
-            what: "participant",
-            name: offer.consumer.to_string(),
-        })?;
+        let consumer = view
+            .participant(&offer.consumer)
+            .ok_or_else(|| Failure::Missing {
+                what: "participant",
+                name: offer.consumer.to_string(),
+            })?;
         let expected = receipts::of(offer, ReceiptSide::Received, root, now)?;
         let received = receipts::verified(receipt, &expected, &consumer.signing)?;
         let sent = receipts::of(offer, ReceiptSide::Sent, root, now)?;
         let sent = receipts::sign(sent, &*open.hosted.signer).await?;
         let trace = offer.transfer.as_str();
         for receipt in [received, sent.clone()] {
-            let event = LedgerEvent::Receipt { receipt: Box::new(receipt) };
-            open.hosted.point.record(event, trace).await.map_err(|error| {
-                Failure::NotRecorded { why: error.to_string() }
-            })?;
+            let event = LedgerEvent::Receipt {
+                receipt: Box::new(receipt),
+            };
+            open.hosted
+                .point
+                .record(event, trace)
+                .await
+                .map_err(|error| Failure::NotRecorded {
+                    why: error.to_string(),
+                })?;
         }
         let answer = canonical::to_bytes(&sent)?;
         open.complete(answer.clone()).await;
         Ok(answer)
     }
+}
+
+/// Asks the provider's gate on behalf of the peer. It judges what the peer claims; a claim that
+/// does not hold is refused there, and so stands in the ledger.
+async fn permit(
+    parts: &Parts,
+    view: &View,
+    hosted: &Hosted,
+    (peer, asked): (&Digest, &Transfer),
+) -> Result<Permit, Status> {
+    let grant = view
+        .grant(&asked.grant)
+        .ok_or_else(|| Status::not_found("no such grant"))?;
+    let principal = principal::claimed_by_peer(view, peer, &asked.consumer)
+        .map_err(|error| Status::unauthenticated(error.to_string()))?;
+    // Rows go where the grant says that they are used; a consumer seated outside the mainland takes
+    // them there whatever the grant says.
+    let destination = if principal.jurisdiction.is_mainland() {
+        grant.destination
+    } else {
+        principal.jurisdiction
+    };
+    let request = DecisionRequest {
+        destination,
+        principal,
+        action: Action::DatasetRead,
+        dataset: Some(asked.dataset.clone()),
+        record: Some(asked.grant.to_string()),
+        purpose: Some(grant.purpose.clone()),
+        columns: None,
+        at: parts.clock.now(),
+    };
+    let ask = Ask {
+        trace: asked.id.to_string(),
+        grant: Some(asked.grant.clone()),
+    };
+    let answer = hosted.point.authorize(request, ask).await;
+    answer.map_err(|refusal| status::refused(&refusal))
 }
 
 /// What was claimed and granted, on its way to an open release.
@@ -298,7 +351,9 @@ impl Transfers for TransferService {
                 open.offer.chunk_count
             )));
         }
-        let turn = Arc::clone(&open.streams).try_acquire_owned().map_err(|_| busy())?;
+        let turn = Arc::clone(&open.streams)
+            .try_acquire_owned()
+            .map_err(|_| busy())?;
         allowed(&open).await?;
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let parts = Arc::clone(&self.parts);
@@ -323,7 +378,9 @@ impl Transfers for TransferService {
             other => status::failed(&other),
         })?;
         let trailer = match trailer {
-            Some(trailer) => trailer.to_bytes().map_err(|it| status::failed(&it.into()))?,
+            Some(trailer) => trailer
+                .to_bytes()
+                .map_err(|it| status::failed(&it.into()))?,
             None => Vec::new(),
         };
         Ok(Response::new(FinishReply { trailer }))

@@ -16,9 +16,7 @@ use schemas::request::{
 };
 use schemas::shipped::Described;
 use schemas::standard::DataStandard;
-use schemas::{
-    ContractId, DatasetId, GrantId, Jurisdiction, PartyOnly, Period, RequestId,
-};
+use schemas::{ContractId, DatasetId, GrantId, Jurisdiction, PartyOnly, Period, RequestId};
 use serde_json::Value;
 
 use super::rest::{Client, agent};
@@ -49,23 +47,44 @@ const GRANT_LIFE_MS: i64 = 90 * 24 * 3_600 * 1_000;
 impl<'a> Agency<'a> {
     /// Signs the agency's people in.
     pub(super) fn open(federation: &'a Federation, at: usize) -> Result<Self, Error> {
-        let wrong = |why: String| Error::Demo { step: "sign in", why };
-        let member = federation.members.get(at).ok_or_else(|| wrong(format!("no member {at}")))?;
+        let wrong = |why: String| Error::Demo {
+            step: "sign in",
+            why,
+        };
+        let member = federation
+            .members
+            .get(at)
+            .ok_or_else(|| wrong(format!("no member {at}")))?;
         let roots = std::fs::read(&federation.roots).map_err(|e| wrong(e.to_string()))?;
         let agent = agent(&roots);
         let addresses = member.running()?.addresses();
         let sign_in = |role| {
-            Client::sign_in(&agent, addresses.admin, addresses.data, member.person(role)?)
+            Client::sign_in(
+                &agent,
+                addresses.admin,
+                addresses.data,
+                member.person(role)?,
+            )
         };
         let steward = sign_in(Role::DataSteward)?;
         let consumer = sign_in(Role::DataConsumer)?;
-        Ok(Self { agent, member, steward, consumer })
+        Ok(Self {
+            agent,
+            member,
+            steward,
+            consumer,
+        })
     }
 
     /// Signs another of the agency's people in.
     pub(super) fn sign_in(&self, role: Role) -> Result<Client<'a>, Error> {
         let addresses = self.member.running()?.addresses();
-        Client::sign_in(&self.agent, addresses.admin, addresses.data, self.member.person(role)?)
+        Client::sign_in(
+            &self.agent,
+            addresses.admin,
+            addresses.data,
+            self.member.person(role)?,
+        )
     }
 
     pub(super) fn participant(&self) -> &schemas::ParticipantId {
@@ -80,13 +99,18 @@ impl<'a> Agency<'a> {
         standard: &DataStandard,
         described: Described,
     ) -> Result<Dataset, Error> {
-        let adopt = Command::AdoptStandard { standard: Box::new(standard.clone()) };
+        let adopt = Command::AdoptStandard {
+            standard: Box::new(standard.clone()),
+        };
         self.steward.change(false, "/standards", 0, adopt)?;
         let owner = self.member.prepared.node.id.clone();
         let dataset = described.into_dataset(self.participant().clone(), owner);
         let id = dataset.id.clone();
-        let describe = Command::DescribeDataset { dataset: Box::new(dataset) };
-        self.steward.change(true, &format!("/datasets/{id}"), 0, describe)?;
+        let describe = Command::DescribeDataset {
+            dataset: Box::new(dataset),
+        };
+        self.steward
+            .change(true, &format!("/datasets/{id}"), 0, describe)?;
         for (by, to) in [
             (self, DatasetState::DepartmentApproved),
             (self, DatasetState::Submitted),
@@ -109,8 +133,25 @@ impl<'a> Agency<'a> {
         let current: Dataset = owner.steward.get(&format!("/datasets/{id}"))?;
         let revision = current.revision;
         let command = Command::MoveDataset { dataset: id.clone(), revision, to };
-        self.steward.change(false, &format!("/datasets/{id}/state"), revision, command)?;
-        Ok(())
+        let path = format!("/datasets/{id}/state");
+        let changed = self.steward.change(false, &path, revision, command)?;
+        owner.see(&changed)
+    }
+
+    /// Waits until this agency's replica has what another node wrote.
+    fn see(&self, changed: &Value) -> Result<(), Error> {
+        let index = changed["catalog_index"].as_u64().unwrap_or(0);
+        let catalog = self.member.running()?.catalog();
+        for _ in 0..400 {
+            if catalog.view().index() >= index {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        Err(Error::Demo {
+            step: "wait for the catalog",
+            why: format!("index {index} did not arrive within 4 s"),
+        })
     }
 
     /// Publishes a file and waits for its job.
@@ -120,7 +161,9 @@ impl<'a> Agency<'a> {
 
     /// Asks for shared data.
     pub(super) fn ask(&self, wish: &Wish<'_>) -> Result<AccessRequest, Error> {
-        let from = now();
+        // The federation's time is up to a tick behind this clock; a period that begins this very
+        // instant would begin in its future.
+        let from = now().plus_millis(-60_000);
         let request = AccessRequest {
             id: RequestId::parse(wish.id)?,
             dataset: wish.dataset.clone(),
@@ -133,7 +176,10 @@ impl<'a> Agency<'a> {
             }),
             columns: wish.columns.clone(),
             rows: wish.rows.clone(),
-            period: Period { from, until: from.plus_millis(GRANT_LIFE_MS) },
+            period: Period {
+                from,
+                until: from.plus_millis(GRANT_LIFE_MS),
+            },
             destination: wish.destination,
             state: RequestState::Submitted,
             submitted_at: from,
@@ -141,7 +187,9 @@ impl<'a> Agency<'a> {
             answer: None,
             revision: 0,
         };
-        let command = Command::SubmitRequest { request: Box::new(request) };
+        let command = Command::SubmitRequest {
+            request: Box::new(request),
+        };
         self.consumer.change(false, "/requests", 0, command)?;
         self.consumer.get(&format!("/requests/{}", wish.id))
     }
@@ -155,8 +203,10 @@ impl<'a> Agency<'a> {
     ) -> Result<GrantId, Error> {
         let path = format!("/requests/{request}");
         let asked = self.when_visible(&path)?;
-        let asked: AccessRequest = serde_json::from_value(asked)
-            .map_err(|e| Error::Demo { step: "read a request", why: e.to_string() })?;
+        let asked: AccessRequest = serde_json::from_value(asked).map_err(|e| Error::Demo {
+            step: "read a request",
+            why: e.to_string(),
+        })?;
         let contract = Contract {
             id: ContractId::parse(format!("c-{request}"))?,
             request: asked.id.clone(),
@@ -170,7 +220,13 @@ impl<'a> Agency<'a> {
             }),
             period: asked.period,
         };
-        let all = || dataset.columns.iter().map(|column| column.name.clone()).collect();
+        let all = || {
+            dataset
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .collect()
+        };
         let grant = Grant {
             id: GrantId::parse(format!("g-{request}"))?,
             contract: contract.id.clone(),
@@ -190,12 +246,18 @@ impl<'a> Agency<'a> {
             revision: 0,
         };
         let id = grant.id.clone();
-        let decision =
-            RequestDecision::Agree { contract: Box::new(contract), grant: Box::new(grant) };
+        let decision = RequestDecision::Agree {
+            contract: Box::new(contract),
+            grant: Box::new(grant),
+        };
         let revision = asked.revision;
-        let command =
-            Command::DecideRequest { request: request.clone(), revision, decision };
-        self.steward.change(false, &format!("{path}/decision"), revision, command)?;
+        let command = Command::DecideRequest {
+            request: request.clone(),
+            revision,
+            decision,
+        };
+        self.steward
+            .change(false, &format!("{path}/decision"), revision, command)?;
         Ok(id)
     }
 
@@ -209,7 +271,10 @@ impl<'a> Agency<'a> {
             }
             std::thread::sleep(std::time::Duration::from_millis(25));
         }
-        Err(last.unwrap_or(Error::Demo { step: "wait for a record", why: path.to_owned() }))
+        Err(last.unwrap_or(Error::Demo {
+            step: "wait for a record",
+            why: path.to_owned(),
+        }))
     }
 
     /// Fetches under a grant and waits for the job. The grant may have been given a moment ago at
@@ -222,7 +287,13 @@ impl<'a> Agency<'a> {
     /// Starts to fetch under a grant.
     pub(super) fn start_fetch(&self, grant: &GrantId, key: &str) -> Result<Job, Error> {
         for _ in 0..200 {
-            let seen = self.member.running()?.catalog().view().grant(grant).is_some();
+            let seen = self
+                .member
+                .running()?
+                .catalog()
+                .view()
+                .grant(grant)
+                .is_some();
             if seen {
                 break;
             }
@@ -233,11 +304,14 @@ impl<'a> Agency<'a> {
 
     /// Ends a grant.
     pub(super) fn revoke(&self, grant: &GrantId, because: &str) -> Result<(), Error> {
-        let command =
-            Command::RevokeGrant { grant: grant.clone(), because: because.to_owned() };
+        let command = Command::RevokeGrant {
+            grant: grant.clone(),
+            because: because.to_owned(),
+        };
         let record: Grant = self.steward.get(&format!("/grants/{grant}"))?;
         let path = format!("/grants/{grant}/revocation");
-        self.steward.change(false, &path, record.revision, command)?;
+        self.steward
+            .change(false, &path, record.revision, command)?;
         Ok(())
     }
 }

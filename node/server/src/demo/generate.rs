@@ -38,8 +38,14 @@ const PORTS: &[&str] = &["CNNSA", "CNGGZ", "CNYTN", "CNSHK"];
 const PREVIOUS: &[&str] = &["SGSIN", "VNSGN", "KRPUS", "JPTYO", "MYPKG", "CNSHA"];
 const SURNAMES: &[&str] = &["陈", "李", "黄", "张", "梁", "吴", "刘", "林"];
 const GIVEN: &[&str] = &["志强", "丽华", "建国", "晓敏", "伟", "静", "嘉豪", "淑芬"];
-const AGENTS: &[&str] = &["南沙船务代理有限公司", "广州外轮代理有限公司", "蛇口船务代理有限公司"];
-const GOODS: &[&str] = &["851712", "847130", "640399", "940360", "870829", "610910", "390120"];
+const AGENTS: &[&str] = &[
+    "南沙船务代理有限公司",
+    "广州外轮代理有限公司",
+    "蛇口船务代理有限公司",
+];
+const GOODS: &[&str] = &[
+    "851712", "847130", "640399", "940360", "870829", "610910", "390120",
+];
 
 /// What is wrong with a generated file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,12 +102,21 @@ impl People {
     fn new(random: &mut ChaCha8Rng) -> Self {
         let imo = VESSELS
             .iter()
-            .map(|_| checked(Format::Imo, &format!("9{:05}", random.random_range(0..100_000_u32))))
+            .map(|_| {
+                checked(
+                    Format::Imo,
+                    &format!("9{:05}", random.random_range(0..100_000_u32)),
+                )
+            })
             .collect();
         let uscc = AGENTS
             .iter()
             .map(|_| {
-                let body = format!("9144010{}MA5{:06}", 1, random.random_range(0..1_000_000_u32));
+                let body = format!(
+                    "9144010{}MA5{:06}",
+                    1,
+                    random.random_range(0..1_000_000_u32)
+                );
                 checked(Format::Uscc, &body)
             })
             .collect();
@@ -119,7 +134,11 @@ impl People {
                 (name, checked(Format::CitizenId, &body))
             })
             .collect();
-        Self { imo, uscc, contacts }
+        Self {
+            imo,
+            uscc,
+            contacts,
+        }
     }
 }
 

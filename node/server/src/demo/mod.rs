@@ -52,9 +52,24 @@ fn plans() -> Vec<MemberPlan> {
         kind: ParticipantKind::StateOrgan,
     };
     vec![
-        member("province", "gd.province", "广东省政务数据主管部门", "Guangdong data authority"),
-        member("guangzhou", "gd.guangzhou.port", "广州港口主管部门", "Guangzhou port authority"),
-        member("shenzhen", "gd.shenzhen.port", "深圳口岸主管部门", "Shenzhen port office"),
+        member(
+            "province",
+            "gd.province",
+            "广东省政务数据主管部门",
+            "Guangdong data authority",
+        ),
+        member(
+            "guangzhou",
+            "gd.guangzhou.port",
+            "广州港口主管部门",
+            "Guangzhou port authority",
+        ),
+        member(
+            "shenzhen",
+            "gd.shenzhen.port",
+            "深圳口岸主管部门",
+            "Shenzhen port office",
+        ),
     ]
 }
 
@@ -66,9 +81,10 @@ fn plans() -> Vec<MemberPlan> {
 pub fn run(options: Options) -> Result<(), Error> {
     let language = options.lang.unwrap_or_else(Language::of_environment);
     let teller = Teller::new(Messages::new(language));
-    // Only what an operator would have to act on; the story is on standard output.
+    // Only what an operator would have to act on; the story is on standard output. The Delta kernel
+    // calls it an error that a table does not exist yet.
     let filter = tracing_subscriber::EnvFilter::try_from_env("KOUAN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,openraft=off,buoyant_kernel=off"));
     // A second demonstration in one process keeps the first one's log.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -78,7 +94,10 @@ pub fn run(options: Options) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| Error::Demo { step: "start", why: e.to_string() })?;
+        .map_err(|e| Error::Demo {
+            step: "start",
+            why: e.to_string(),
+        })?;
     let told = runtime.block_on(tell(&options, &teller, dir));
     if let (Some(temporary), true) = (temporary, options.keep) {
         teller.line("kept", &[("dir", temporary.keep().display().to_string())]);
@@ -87,11 +106,17 @@ pub fn run(options: Options) -> Result<(), Error> {
 }
 
 fn directory(options: &Options) -> Result<(PathBuf, Option<tempfile::TempDir>), Error> {
-    let wrong = |e: std::io::Error| Error::Demo { step: "make a directory", why: e.to_string() };
+    let wrong = |e: std::io::Error| Error::Demo {
+        step: "make a directory",
+        why: e.to_string(),
+    };
     match &options.dir {
         Some(dir) => Ok((dir.clone(), None)),
         None => {
-            let temporary = tempfile::Builder::new().prefix("kouan-demo-").tempdir().map_err(wrong)?;
+            let temporary = tempfile::Builder::new()
+                .prefix("kouan-demo-")
+                .tempdir()
+                .map_err(wrong)?;
             Ok((temporary.path().to_owned(), Some(temporary)))
         }
     }
@@ -112,7 +137,10 @@ async fn tell(options: &Options, teller: &Teller, dir: PathBuf) -> Result<(), Er
         (federation, outcome)
     })
     .await
-    .map_err(|e| Error::Demo { step: "tell", why: e.to_string() })?;
+    .map_err(|e| Error::Demo {
+        step: "tell",
+        why: e.to_string(),
+    })?;
     outcome?;
     story::proved(teller, &federation).await?;
     teller.total();

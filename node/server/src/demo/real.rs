@@ -33,10 +33,15 @@ pub(super) fn tell(
     teller.step("real", &[("dir", data.display().to_string())]);
     let mut published = Vec::new();
     for described in schemas::shipped::datasets()? {
-        let Some(source) = described.source.clone() else { continue };
+        let Some(source) = described.source.clone() else {
+            continue;
+        };
         let file = data.join(&source.path);
         if !file.is_file() {
-            return Err(broken("real files", format!("{} is not there", file.display())));
+            return Err(broken(
+                "real files",
+                format!("{} is not there", file.display()),
+            ));
         }
         let standard = standards
             .iter()
@@ -63,7 +68,13 @@ fn publish(
     let begun = Instant::now();
     let job = guangzhou.publish(&dataset.id, file)?;
     let took = begun.elapsed();
-    let Some(JobOutcome::Published { rows, quarantined_rows, bytes, .. }) = &job.outcome else {
+    let Some(JobOutcome::Published {
+        rows,
+        quarantined_rows,
+        bytes,
+        ..
+    }) = &job.outcome
+    else {
         return Err(ended("real files", &job));
     };
     teller.line(
@@ -80,7 +91,10 @@ fn publish(
     );
     if rows + quarantined_rows != expected {
         let found = rows + quarantined_rows;
-        return Err(broken("real files", format!("{found} rows came in, the index says {expected}")));
+        return Err(broken(
+            "real files",
+            format!("{found} rows came in, the index says {expected}"),
+        ));
     }
     Ok(())
 }
@@ -95,7 +109,10 @@ fn transfer(
     let request = shenzhen.ask(&Wish {
         id: &id,
         dataset: &dataset.id,
-        purpose: Purpose { code: "port-statistics".to_owned(), text: "口岸运行监测".to_owned() },
+        purpose: Purpose {
+            code: "port-statistics".to_owned(),
+            text: "口岸运行监测".to_owned(),
+        },
         columns: None,
         rows: RowFilter::default(),
         destination: Jurisdiction::MAINLAND,
@@ -108,9 +125,14 @@ fn transfer(
         return Err(ended("real transfer", &job));
     };
     let view = guangzhou.member.running()?.catalog().view();
-    let served = view.latest_version(&dataset.id).map_or(0, |it| it.body.rows);
+    let served = view
+        .latest_version(&dataset.id)
+        .map_or(0, |it| it.body.rows);
     if *rows != served {
-        return Err(broken("real transfer", format!("{rows} of {served} rows arrived")));
+        return Err(broken(
+            "real transfer",
+            format!("{rows} of {served} rows arrived"),
+        ));
     }
     teller.line(
         "real-transferred",

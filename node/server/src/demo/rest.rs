@@ -36,7 +36,10 @@ pub(super) struct Client<'a> {
 }
 
 fn failed(step: &'static str, why: impl ToString) -> Error {
-    Error::Demo { step, why: why.to_string() }
+    Error::Demo {
+        step,
+        why: why.to_string(),
+    }
 }
 
 /// An agent that trusts the federation's transport authority and nobody else.
@@ -78,8 +81,9 @@ impl<'a> Client<'a> {
         let id = &person.record.id;
         let given: Value = client.post("/sessions/challenge", &json!({ "person": id }))?;
         let challenge = given["challenge"].as_str().unwrap_or_default();
-        let challenge: Digest =
-            challenge.parse().map_err(|_| failed("sign in", "no challenge"))?;
+        let challenge: Digest = challenge
+            .parse()
+            .map_err(|_| failed("sign in", "no challenge"))?;
         let signature = person.key.sign(Label::Challenge, challenge.as_bytes())?;
         let body = json!({"key": {"person": id, "challenge": challenge, "signature": signature}});
         let session: Value = client.post("/sessions", &body)?;
@@ -123,7 +127,11 @@ impl<'a> Client<'a> {
     ) -> Result<Value, Error> {
         let signed = init::sign(&self.person.record, &self.person.key, command, now())?;
         let url = format!("{}{path}", self.api);
-        let request = if put { self.agent.put(url) } else { self.agent.post(url) };
+        let request = if put {
+            self.agent.put(url)
+        } else {
+            self.agent.post(url)
+        };
         let answer = request
             .header("authorization", self.bearer())
             .header("if-match", format!("\"{revision}\""))
@@ -144,8 +152,15 @@ impl<'a> Client<'a> {
             participant: record.participant.clone(),
             at: now(),
         };
-        let signature = self.person.key.sign(PublishIntent::LABEL, &canonical::to_bytes(&intent)?)?;
-        let signed = Signed { body: intent, key: record.key_id(), signature };
+        let signature = self
+            .person
+            .key
+            .sign(PublishIntent::LABEL, &canonical::to_bytes(&intent)?)?;
+        let signed = Signed {
+            body: intent,
+            key: record.key_id(),
+            signature,
+        };
         let header = base64(&canonical::to_bytes(&signed)?);
         let name = path.file_name().map(|it| it.to_string_lossy().into_owned());
         let name = name.unwrap_or_else(|| "file".to_owned());
@@ -156,7 +171,10 @@ impl<'a> Client<'a> {
             .query("file", &name)
             .header("authorization", self.bearer())
             .header("kouan-publish-intent", header)
-            .header("idempotency-key", format!("{dataset}-{}", &digest.to_string()[..24]))
+            .header(
+                "idempotency-key",
+                format!("{dataset}-{}", &digest.to_string()[..24]),
+            )
             .header("content-length", bytes.to_string())
             .send(file)
             .map_err(|e| failed("upload", e))?;
@@ -190,7 +208,10 @@ impl<'a> Client<'a> {
                 return Ok(job);
             }
             if begun.elapsed() > Duration::from_secs(JOB_SECONDS_MAX) {
-                return Err(failed("wait for a job", format!("{id} is still {}", job.state)));
+                return Err(failed(
+                    "wait for a job",
+                    format!("{id} is still {}", job.state),
+                ));
             }
             std::thread::sleep(Duration::from_millis(25));
         }
@@ -198,12 +219,12 @@ impl<'a> Client<'a> {
 }
 
 /// The body, or the problem as an error whose text a person can read.
-fn read<T: DeserializeOwned>(
-    mut answer: ureq::http::Response<ureq::Body>,
-) -> Result<T, Error> {
+fn read<T: DeserializeOwned>(mut answer: ureq::http::Response<ureq::Body>) -> Result<T, Error> {
     let status = answer.status();
-    let value: Value =
-        answer.body_mut().read_json().map_err(|e| failed("read an answer", e))?;
+    let value: Value = answer
+        .body_mut()
+        .read_json()
+        .map_err(|e| failed("read an answer", e))?;
     if !status.is_success() {
         let detail = value["detail"].as_str().unwrap_or("no detail").to_owned();
         let code = value["code"].as_str().unwrap_or("no code").to_owned();

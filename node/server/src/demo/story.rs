@@ -30,17 +30,34 @@ const SHENZHEN: usize = 2;
 
 /// Columns that Shenzhen asks for: what customs transit needs, and the contact to call.
 const WANTED: &[&str] = &[
-    "call_id", "port", "imo", "vessel_name", "arrived_at", "operation", "container", "teu",
-    "hs_code", "gross_mass", "agent_name", "contact_name", "contact_id",
+    "call_id",
+    "port",
+    "imo",
+    "vessel_name",
+    "arrived_at",
+    "operation",
+    "container",
+    "teu",
+    "hs_code",
+    "gross_mass",
+    "agent_name",
+    "contact_name",
+    "contact_id",
 ];
 
 pub(super) fn broken(step: &'static str, why: impl ToString) -> Error {
-    Error::Demo { step, why: why.to_string() }
+    Error::Demo {
+        step,
+        why: why.to_string(),
+    }
 }
 
 /// Three nodes are up and agree.
 pub(super) fn founded(teller: &Teller, federation: &Federation) {
-    teller.step("founded", &[("count", federation.members.len().to_string())]);
+    teller.step(
+        "founded",
+        &[("count", federation.members.len().to_string())],
+    );
     for member in &federation.members {
         let Some(node) = &member.node else { continue };
         let status = node.catalog().status();
@@ -94,12 +111,20 @@ fn publish(
     let file = dir.join("port-traffic.csv");
     let faulty = generate::port_traffic(&file, options.seed, options.rows, Faults::Few)?;
     let bytes = std::fs::metadata(&file).map_or(0, |it| it.len());
-    teller.step("publish", &[("rows", grouped(options.rows)), ("size", megabytes(bytes))]);
+    teller.step(
+        "publish",
+        &[("rows", grouped(options.rows)), ("size", megabytes(bytes))],
+    );
     let begun = Instant::now();
     let job = guangzhou.publish(&dataset.id, &file)?;
     let took = begun.elapsed();
-    let Some(JobOutcome::Published { version, rows, quarantined_rows, bytes: stored, verdict }) =
-        &job.outcome
+    let Some(JobOutcome::Published {
+        version,
+        rows,
+        quarantined_rows,
+        bytes: stored,
+        verdict,
+    }) = &job.outcome
     else {
         return Err(ended("publish", &job));
     };
@@ -116,10 +141,17 @@ fn publish(
     );
     for rule in &verdict.rules {
         let percent = f64::from(rule.score.0) / 10_000.0;
-        teller.fact(&format!("{:<18} {} {percent:.3} %", rule.rule.as_str(), rule.indicator));
+        teller.fact(&format!(
+            "{:<18} {} {percent:.3} %",
+            rule.rule.as_str(),
+            rule.indicator
+        ));
     }
     if *quarantined_rows != faulty || rows + quarantined_rows != options.rows {
-        return Err(broken("publish", format!("{faulty} rows are faulty, {quarantined_rows} were kept out")));
+        return Err(broken(
+            "publish",
+            format!("{faulty} rows are faulty, {quarantined_rows} were kept out"),
+        ));
     }
     Ok(dataset)
 }
@@ -134,12 +166,21 @@ fn keep_serving(
 ) -> Result<(), Error> {
     let file = dir.join("port-traffic-dirty.csv");
     let faulty = generate::port_traffic(&file, options.seed + 1, 2_000, Faults::Many)?;
-    teller.step("dirty", &[("rows", grouped(2_000)), ("faulty", grouped(faulty))]);
+    teller.step(
+        "dirty",
+        &[("rows", grouped(2_000)), ("faulty", grouped(faulty))],
+    );
     let job = guangzhou.publish(&dataset.id, &file)?;
     let Some(failure) = &job.failure else {
         return Err(broken("dirty file", "the gate let it pass"));
     };
-    teller.line("gate", &[("code", failure.code.to_string()), ("detail", failure.detail.clone())]);
+    teller.line(
+        "gate",
+        &[
+            ("code", failure.code.to_string()),
+            ("detail", failure.detail.clone()),
+        ],
+    );
     for finding in failure.findings.iter().take(3) {
         teller.fact(&format!(
             "row {}  {}  {}  {}  {}",
@@ -151,9 +192,14 @@ fn keep_serving(
         ));
     }
     let view = guangzhou.member.running()?.catalog().view();
-    let serving = view.latest_version(&dataset.id).map_or(0, |it| it.body.number);
+    let serving = view
+        .latest_version(&dataset.id)
+        .map_or(0, |it| it.body.number);
     if serving != 1 {
-        return Err(broken("dirty file", format!("version {serving} is serving")));
+        return Err(broken(
+            "dirty file",
+            format!("version {serving} is serving"),
+        ));
     }
     teller.line("still-serving", &[("version", serving.to_string())]);
     Ok(())
@@ -214,7 +260,14 @@ fn transfer(teller: &Teller, shenzhen: &Agency<'_>, grant: &GrantId) -> Result<(
     let begun = Instant::now();
     let job = shenzhen.fetch(grant, "demo-transfer-1")?;
     let took = begun.elapsed();
-    let Some(JobOutcome::Transferred { version, rows, bytes, release, path }) = &job.outcome else {
+    let Some(JobOutcome::Transferred {
+        version,
+        rows,
+        bytes,
+        release,
+        path,
+    }) = &job.outcome
+    else {
         return Err(ended("transfer", &job));
     };
     teller.line(
@@ -227,7 +280,10 @@ fn transfer(teller: &Teller, shenzhen: &Agency<'_>, grant: &GrantId) -> Result<(
             ("rate", rate(*bytes, took)),
         ],
     );
-    teller.line("release", &[("release", release.to_string()), ("path", path.clone())]);
+    teller.line(
+        "release",
+        &[("release", release.to_string()), ("path", path.clone())],
+    );
     Ok(())
 }
 
@@ -269,14 +325,17 @@ fn refusal(
     guangzhou: &Agency<'_>,
     dataset: &DatasetId,
 ) -> Result<(LedgerIndex, Vec<schemas::decision::Reason>), Error> {
-    let found = entries(guangzhou)?.into_iter().rev().find_map(|(index, event)| match event {
-        LedgerEvent::Decided { request, decision: Decision::Deny(reasons), .. }
-            if request.dataset.as_ref() == Some(dataset) =>
-        {
-            Some((index, reasons))
-        }
-        _ => None,
-    });
+    let found = entries(guangzhou)?
+        .into_iter()
+        .rev()
+        .find_map(|(index, event)| match event {
+            LedgerEvent::Decided {
+                request,
+                decision: Decision::Deny(reasons),
+                ..
+            } if request.dataset.as_ref() == Some(dataset) => Some((index, reasons)),
+            _ => None,
+        });
     found.ok_or_else(|| broken("border", "the refusal is not on the ledger"))
 }
 
@@ -332,16 +391,31 @@ fn revoke(
     node.limit_transfers(u64::MAX);
     let took = begun.elapsed();
     if job.state != JobState::Failed {
-        return Err(broken("revocation", format!("the transfer ended {}", job.state)));
+        return Err(broken(
+            "revocation",
+            format!("the transfer ended {}", job.state),
+        ));
     }
     let detail = job.failure.map(|it| it.detail).unwrap_or_default();
     let milliseconds = took.as_millis().to_string();
-    teller.line("stopped", &[("milliseconds", milliseconds), ("detail", detail)]);
+    teller.line(
+        "stopped",
+        &[("milliseconds", milliseconds), ("detail", detail)],
+    );
     let stopped = entries(guangzhou)?.into_iter().any(|(_, event)| {
-        matches!(event, LedgerEvent::ReleaseEnded { outcome: ReleaseOutcome::Revoked, .. })
+        matches!(
+            event,
+            LedgerEvent::ReleaseEnded {
+                outcome: ReleaseOutcome::Revoked,
+                ..
+            }
+        )
     });
     if !stopped {
-        return Err(broken("revocation", "the ledger does not say that the release was revoked"));
+        return Err(broken(
+            "revocation",
+            "the ledger does not say that the release was revoked",
+        ));
     }
     Ok(())
 }
@@ -354,7 +428,11 @@ fn wait_for_bytes(agency: &Agency<'_>, job: &Job) -> Result<(), Error> {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(30) {
         let now = agency.consumer.job(&job.id)?;
-        if now.progress.as_ref().is_some_and(|it| it.step == jobs::JobStep::Receiving) {
+        if now
+            .progress
+            .as_ref()
+            .is_some_and(|it| it.step == jobs::JobStep::Receiving)
+        {
             return Ok(());
         }
         if now.state.is_ended() {
@@ -367,8 +445,14 @@ fn wait_for_bytes(agency: &Agency<'_>, job: &Job) -> Result<(), Error> {
 
 /// A job that should have ended well did not.
 pub(super) fn ended(step: &'static str, job: &Job) -> Error {
-    let detail = job.failure.as_ref().map_or("no detail", |it| it.detail.as_str());
-    broken(step, format!("job {} ended {}: {detail}", job.id, job.state))
+    let detail = job
+        .failure
+        .as_ref()
+        .map_or("no detail", |it| it.detail.as_str());
+    broken(
+        step,
+        format!("job {} ended {}: {detail}", job.id, job.state),
+    )
 }
 
 /// Every ledger verifies: segments, tree, checkpoints; other members have witnessed it; and one
@@ -401,7 +485,13 @@ pub(super) async fn proved(teller: &Teller, federation: &Federation) -> Result<(
         .iter()
         .filter_map(|it| it.node.as_ref())
         .map(|node| node.catalog().status())
-        .map(|status| format!("{} @ {}", &status.state_digest.to_string()[..16], status.applied))
+        .map(|status| {
+            format!(
+                "{} @ {}",
+                &status.state_digest.to_string()[..16],
+                status.applied
+            )
+        })
         .collect();
     teller.line("catalogs", &[("digests", digests.join("   "))]);
     Ok(())
@@ -427,7 +517,10 @@ async fn wait_for_witnesses(
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    Err(broken("prove", format!("{best} of {enough} members witnessed the checkpoint")))
+    Err(broken(
+        "prove",
+        format!("{best} of {enough} members witnessed the checkpoint"),
+    ))
 }
 
 /// How to look around while the nodes run.
@@ -441,7 +534,11 @@ pub(super) fn look_around(teller: &Teller, federation: &Federation) {
             node.addresses().admin,
             federation.roots.display(),
             member.prepared.participant.id,
-            member.prepared.dir.join("persons/data-consumer.key").display(),
+            member
+                .prepared
+                .dir
+                .join("persons/data-consumer.key")
+                .display(),
             member.prepared.dir.join("persons/passphrase").display(),
         ));
     }

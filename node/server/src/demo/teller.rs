@@ -24,8 +24,14 @@ struct Inner {
 
 impl Teller {
     pub(super) fn new(messages: Messages) -> Self {
-        let inner = Inner { messages, begun: Instant::now(), step: AtomicU32::new(0) };
-        Self { inner: Arc::new(inner) }
+        let inner = Inner {
+            messages,
+            begun: Instant::now(),
+            step: AtomicU32::new(0),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     pub(super) fn say(&self, key: &str, arguments: &[(&str, String)]) -> String {
