@@ -129,24 +129,24 @@ pub fn draft(steward: &Client, owner: &NodeId, described: Described) -> Dataset 
     steward.get(&format!("/datasets/{id}")).ok()
 }
 
-/// One step of a dataset's life, taken by `by` at the revision that `owner` sees.
+/// One step of a dataset's life, taken by `by` at the revision that `owner` sees. Either node may
+/// be a moment behind the other: then the card is read again.
 ///
 /// # Panics
-/// When the owner cannot read the card.
+/// When the owner cannot read the card, or the step is refused for another reason to the end.
 #[must_use]
 pub fn move_to(owner: &Client, by: &Client, id: &DatasetId, to: DatasetState) -> Answer {
-    let current: Dataset = owner.get(&format!("/datasets/{id}")).ok();
-    let revision = current.revision;
     let path = format!("/datasets/{id}/state");
-    // The other node may be a moment behind.
-    eventually("the card to be known", || {
+    eventually(&format!("{id} to become {to}"), || {
+        let current: Dataset = owner.get(&format!("/datasets/{id}")).ok();
+        let revision = current.revision;
         let command = Command::MoveDataset {
             dataset: id.clone(),
             revision,
             to,
         };
         let answer = by.change("POST", &path, revision, command);
-        (answer.status != 404).then_some(answer)
+        (![404, 409].contains(&answer.status)).then_some(answer)
     })
 }
 
@@ -202,7 +202,9 @@ pub fn request(consumer: &Client, wish: &Wish) -> AccessRequest {
 /// When its identifier has not the form of one.
 #[must_use]
 pub fn request_of(person: &Person, wish: &Wish) -> AccessRequest {
-    let from = now();
+    // Leader time moves with each tick, so what begins now has not begun for up to a second.
+    let submitted_at = now();
+    let from = submitted_at.plus_millis(-5_000);
     AccessRequest {
         id: RequestId::parse(wish.id.as_str()).expect("an identifier"),
         dataset: wish.dataset.clone(),
@@ -220,11 +222,11 @@ pub fn request_of(person: &Person, wish: &Wish) -> AccessRequest {
         rows: wish.rows.clone(),
         period: Period {
             from,
-            until: from.plus_millis(wish.life_ms),
+            until: submitted_at.plus_millis(wish.life_ms),
         },
         destination: wish.destination,
         state: RequestState::Submitted,
-        submitted_at: from,
+        submitted_at,
         due_at: None,
         answer: None,
         revision: 0,

@@ -435,7 +435,10 @@ fn a_full_disk_is_named_and_the_node_goes_on() {
         assert_eq!(answer.refusal(), (507, "STORAGE_FULL"), "{answer:?}");
     }
     let log = node.log();
-    assert!(log.contains("the disk is full"), "the operator is not told: {log}");
+    assert!(
+        log.contains("the disk is full"),
+        "the operator is not told: {log}"
+    );
     assert_eq!(steward.get("/jobs").body["items"], json!([]));
     // What did not fit is gone again, and there is room for what does.
     let good = format!("{HEADER}\n{ARUBA}\n{CHINA}\n");

@@ -26,6 +26,10 @@ struct Terminal {
 
 /// What a command answered.
 #[derive(Debug)]
+#[expect(
+    dead_code,
+    reason = "what was said on standard error is shown when a test fails"
+)]
 struct Said {
     code: Option<i32>,
     out: String,
