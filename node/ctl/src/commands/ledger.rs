@@ -29,6 +29,7 @@ const ENTRIES: &[Column] = &[
     Column::text("col-person", "entry.event.request.principal.person"),
     Column::text("col-action", "entry.event.request.action"),
     Column::text("col-dataset", "entry.event.request.dataset"),
+    Column::text("col-refused", "entry.event.decision.deny.0.code"),
     Column::text("col-node", "entry.node"),
     Column::text("col-trace", "entry.trace"),
 ];

@@ -46,6 +46,7 @@ col-provider = provider
 col-published-at = published
 col-purpose = purpose
 col-quarantined = quarantined
+col-refused = refused because
 col-revision = revision
 col-roles = roles
 col-row = row

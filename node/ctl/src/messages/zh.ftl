@@ -46,6 +46,7 @@ col-provider = 提供方
 col-published-at = 发布时间
 col-purpose = 用途
 col-quarantined = 隔离行数
+col-refused = 拒绝原因
 col-revision = 修订
 col-roles = 角色
 col-row = 行
