@@ -105,6 +105,7 @@ impl Problem {
                 "the operation did not take effect; give the operator this trace number".to_owned()
             }
             ErrorCode::StorageFull => {
+                tracing::error!(trace = trace.as_str(), "the disk is full");
                 "the disk of the node is full; an operator has to free space".to_owned()
             }
             _ => error.to_string(),
