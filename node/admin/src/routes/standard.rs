@@ -87,5 +87,8 @@ pub(crate) async fn adopt(
     };
     let target = Target::record(&standard.edition.standard);
     let permit = pass(&parts, &caller, Action::StandardAdopt, target).await?;
+    // An edition never changes, so one that no row can be checked with must not become one.
+    schemas::validate::RowSchema::compile(standard)
+        .map_err(|e| caller.fail(Error::Invalid { why: e.to_string() }))?;
     propose(&parts, &caller, &permit, &headers, change).await
 }
