@@ -11,18 +11,13 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use conformance::{Client, Cluster, data, errand};
+use conformance::{Client, Cluster, bulk, errand};
 use jobs::{Job, JobOutcome};
-use schemas::dataset::{Column, Grade, Sensitivity};
+use schemas::dataset::Grade;
 use schemas::participant::Role;
-use schemas::quality::{Ppm, QualityGate};
-use schemas::shipped::Described;
-use schemas::standard::{DataStandard, Reading};
-use schemas::{LocalText, StandardEdition, StandardId};
 
 fn main() {
     let rows: u64 = std::env::args()
@@ -30,14 +25,14 @@ fn main() {
         .unwrap_or(4_000_000);
     let cluster = Cluster::start(3);
     let file = cluster.scratch().join("rows.csv");
-    let bytes = generate(&file, rows);
+    let bytes = bulk::write(&file, rows, 3);
     println!("{rows} rows, {:.1} MB of CSV", mega(bytes));
     let steward = cluster.sign_in(1, Role::DataSteward);
     let approver = cluster.sign_in(0, Role::DataSteward);
     let consumer = cluster.sign_in(2, Role::DataConsumer);
     let owner = &cluster.member(1).prepared.node.id;
     for (name, grade) in [("bench-clear", Grade::G2), ("bench-sealed", Grade::G3)] {
-        let dataset = errand::describe(&steward, &approver, owner, described(name, grade));
+        let dataset = errand::describe(&steward, &approver, owner, bulk::described(name, grade));
         let begun = Instant::now();
         let job: Job = errand::publish_file(&steward, &dataset.id, &file).ok();
         let job = wait(&steward, &job);
@@ -88,77 +83,6 @@ fn wait(client: &Client, job: &Job) -> Job {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// A number, a word that repeats and 48 hexadecimal digits that do not compress.
-fn generate(path: &Path, rows: u64) -> u64 {
-    let file = std::fs::File::create(path).expect("a file");
-    let mut out = std::io::BufWriter::new(file);
-    writeln!(out, "id,port,text").expect("write");
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
-        // xorshift64: fast, seeded, and no two rows alike.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    for row in 0..rows {
-        let port = ["CNNSA", "CNGGZ", "CNYTN", "CNSHK"][usize::try_from(row % 4).unwrap_or(0)];
-        writeln!(
-            out,
-            "{row},{port},{:016x}{:016x}{:016x}",
-            next(),
-            next(),
-            next()
-        )
-        .expect("write");
-    }
-    out.flush().expect("write");
-    std::fs::metadata(path).expect("a file").len()
-}
-
-fn described(name: &str, grade: Grade) -> (Described, DataStandard) {
-    let (described, _) = data::shipped("code-iso3166");
-    let edition = StandardEdition {
-        standard: StandardId::parse("bench-rows").expect("an identifier"),
-        edition: 1,
-    };
-    let column = |name: &str| Column {
-        name: name.to_owned(),
-        title: LocalText::new(name, name),
-        sensitivity: Sensitivity::None,
-    };
-    let standard = DataStandard {
-        edition: edition.clone(),
-        title: LocalText::new("测量用行", "Rows to measure with"),
-        row_schema: serde_json::json!({
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "type": "object",
-            "required": ["id", "port", "text"],
-            "properties": {
-                "id": {"type": "integer", "minimum": 0},
-                "port": {"type": "string", "pattern": "^[A-Z]{5}$"},
-                "text": {"type": "string", "maxLength": 64},
-            },
-            "additionalProperties": false,
-        })
-        .to_string(),
-        reading: Reading::default(),
-    };
-    let described = Described {
-        standard: edition,
-        source: None,
-        columns: ["id", "port", "text"].map(column).into(),
-        grade,
-        quality_rules: Vec::new(),
-        quality_gate: QualityGate {
-            quarantined_max: Ppm(0),
-            score_min: Ppm(0),
-        },
-        ..data::renamed(described, name)
-    };
-    (described, standard)
 }
 
 /// The largest artefact that was pinned at the provider's: what nginx is compared with.

@@ -182,9 +182,19 @@ pub fn publish_bytes(steward: &Client, id: &DatasetId, name: &str, bytes: &[u8])
         query: Vec::new(),
         declared: Some(bytes.len() as u64),
     };
-    steward
-        .upload(upload, std::io::Cursor::new(bytes.to_vec()))
-        .expect("an answer to an upload")
+    send(steward, &upload, bytes)
+}
+
+/// Sends an upload until there is an answer: a node that refuses before it has read everything
+/// hangs up, and the answer can be lost on a line that is still written to.
+///
+/// # Panics
+/// When there is none in the end.
+#[must_use]
+pub fn send(steward: &Client, upload: &Upload<'_>, bytes: &[u8]) -> Answer {
+    eventually("an answer to an upload", || {
+        steward.upload(upload.clone(), std::io::Cursor::new(bytes.to_vec()))
+    })
 }
 
 /// The request record of a wish.

@@ -10,6 +10,7 @@
 //! | [`rest`] | a signed-in person's client that keeps every answer, good or bad |
 //! | [`errand`] | the steps of the main job that most tests share |
 //! | [`data`] | real files, whole or cut |
+//! | [`bulk`] | rows made for their size |
 //! | [`wire`] | the transfer protocol, spoken as a node or as a stranger |
 #![expect(
     clippy::expect_used,
@@ -17,6 +18,7 @@
     reason = "the judge stops at the first promise that is not kept, with a sentence"
 )]
 
+pub mod bulk;
 pub mod cluster;
 pub mod data;
 pub mod errand;

@@ -206,6 +206,7 @@ pub struct Call<'a> {
 }
 
 /// An upload, before it is sent.
+#[derive(Clone)]
 pub struct Upload<'a> {
     /// To which dataset.
     pub dataset: &'a DatasetId,

@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use conformance::process::{Process, Processes};
 use conformance::rest::{Call, Client};
-use conformance::{Cluster, data, errand, eventually};
+use conformance::{Cluster, bulk, data, errand, eventually};
 use jobs::{Job, JobState};
 use ledger::fsck;
 use schemas::DatasetId;
 use schemas::command::Command;
+use schemas::dataset::Grade;
 use schemas::ledger_entry::LedgerEvent;
 use schemas::participant::Role;
 use serde_json::{Value, json};
@@ -255,9 +256,10 @@ fn a_consumer_that_is_killed_takes_its_transfer_up_again() {
     let approver = cluster.sign_in(PROVINCE, Role::DataSteward);
     let consumer = cluster.sign_in(SHENZHEN, Role::DataConsumer);
     let owner = &cluster.member(GUANGZHOU).prepared.node.id;
-    let (described, standard) = data::shipped("travellers");
-    let file = data::file(&described);
-    let dataset = errand::describe(&steward, &approver, owner, (described, standard));
+    let described = bulk::described("bulk", Grade::G3);
+    let dataset = errand::describe(&steward, &approver, owner, described);
+    let file = cluster.scratch().join("bulk.csv");
+    bulk::write(&file, 40_000, 12);
     let _ = errand::published(&errand::publish(&steward, &dataset.id, &file));
     let wish = errand::Wish::all("r-killed", &dataset.id);
     let grant = errand::grant(&consumer, &steward, &dataset, &wish, BTreeMap::new());
@@ -267,7 +269,7 @@ fn a_consumer_that_is_killed_takes_its_transfer_up_again() {
     let mut node = Process::of_stopped(&cluster, SHENZHEN);
     node.start();
     // So slow that it cannot end before it is killed.
-    cluster.node(GUANGZHOU).limit_transfers(2_000);
+    cluster.node(GUANGZHOU).limit_transfers(128 << 10);
     let consumer = node.sign_in(Role::DataConsumer);
     let job: Job = eventually("the grant at the consumer's node", || {
         let answer = errand::start_fetch(&consumer, &grant, "k-killed");
@@ -292,7 +294,7 @@ fn a_consumer_that_is_killed_takes_its_transfer_up_again() {
     node.start();
     let consumer = node.sign_in(Role::DataConsumer);
     let job = consumer.wait(&job.id);
-    assert_eq!(errand::transferred(&job), (1, 44_328));
+    assert_eq!(errand::transferred(&job), (1, 40_000));
     assert_eq!((job.state, job.attempt), (JobState::Succeeded, 2));
     ledger_is_whole(&node);
     // Once in the catalog, with one pair of receipts.
