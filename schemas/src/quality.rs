@@ -39,6 +39,17 @@ impl Ppm {
     }
 }
 
+impl std::fmt::Display for Ppm {
+    /// In percent, exact: `99.95 %`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fraction = format!("{:04}", self.0 % 10_000);
+        match fraction.trim_end_matches('0') {
+            "" => write!(f, "{} %", self.0 / 10_000),
+            digits => write!(f, "{}.{digits} %", self.0 / 10_000),
+        }
+    }
+}
+
 codes! {
     /// What happens when a rule's pass line is missed.
     pub enum Severity {
@@ -215,6 +226,25 @@ impl QualityVerdict {
             score,
             quarantined,
             passed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_exact_and_reads_in_percent() {
+        for (part, whole, text) in [
+            (1, 1, "100 %"),
+            (0, 0, "100 %"),
+            (0, 7, "0 %"),
+            (1, 3, "33.3333 %"),
+            (1_999, 2_000, "99.95 %"),
+            (9, 4, "100 %"),
+        ] {
+            assert_eq!(Ppm::of(part, whole).to_string(), text);
         }
     }
 }

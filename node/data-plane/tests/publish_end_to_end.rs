@@ -28,6 +28,10 @@ fn job_of(answer: &publish_world::Answer) -> String {
     answer.body["id"].as_str().unwrap().to_owned()
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told in the order of its steps"
+)]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_becomes_a_recorded_version() {
     let mut provider = Provider::start().await;
@@ -108,6 +112,10 @@ async fn an_upload_becomes_a_recorded_version() {
     provider.stop().await;
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told in the order of its steps"
+)]
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_may_not_upload_learns_what_to_do_and_leaves_nothing() {
     let options = Options {

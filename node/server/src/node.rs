@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use admin::AdminServer;
 use catalog::{Bootstrap, Catalog, Options as CatalogOptions, StartOptions};
-use crypto::tls::{ClientAuth, client_config, server_config};
+use crypto::tls::{ClientAuth, ClientConfig, ServerConfig, client_config, server_config};
 use data_plane::{DataPlane, Hosted, SendRate};
 use enforcement::accounts::Accounts;
 use enforcement::{Clock, EnforcementPoint, Sessions, SystemClock, Witness};
@@ -126,72 +126,46 @@ impl Node {
         let client_tls = client_config(roots, Some(identity), h2)?;
 
         let jobs = Jobs::open(&settings.dir.join("jobs"))?;
-        let catalog = Catalog::start(StartOptions {
-            dir: settings.dir.join("catalog"),
-            node: settings.node.clone(),
-            raft_number: settings.catalog.raft_number,
-            signer: settings.signing.clone(),
-            listener: listeners.catalog,
-            server_tls: server_config(identity, ClientAuth::Required(roots), h2)?,
-            client_tls: client_tls.clone(),
-            options: catalog_options(&settings.catalog),
-            clock: catalog::Clock::system(),
-        })
-        .await?;
-
-        let mut hosted = BTreeMap::new();
-        let mut points = BTreeMap::new();
-        let mut ledgers = Vec::new();
-        for keys in settings.hosted.values() {
-            let (ledger, host) = open_hosted(&settings, keys, &catalog, clock.clone())?;
-            points.insert(keys.participant.clone(), host.point.clone());
-            hosted.insert(keys.participant.clone(), Arc::new(host));
-            ledgers.push(ledger);
-        }
+        let raft_tls = server_config(identity, ClientAuth::Required(roots), h2)?;
+        let raft = (listeners.catalog, raft_tls);
+        let catalog = start_catalog(&settings, raft, client_tls.clone()).await?;
+        let (hosted, ledgers) = open_all_hosted(&settings, &catalog, &clock)?;
+        let points = gates(&hosted);
         let accounts = Accounts::load(&settings.dir.join("accounts.json"))?;
         let sessions = Arc::new(Sessions::with_accounts(accounts));
-
         let options = data_plane::Options::default();
         let send_rate = options.send_rate.clone();
-        let data_plane = DataPlane::start(
-            Arc::new(data_plane::Parts {
-                node: settings.node.clone(),
-                dir: settings.dir.join("data"),
-                catalog: catalog.clone(),
-                jobs: jobs.clone(),
-                hosted,
-                sessions: sessions.clone(),
-                clock: clock.clone(),
-                client_tls,
-                options,
-            }),
-            listeners.data,
-            server_config(identity, ClientAuth::Optional(roots), web)?,
-        )
-        .await?;
-        let admin = admin::serve(
-            admin::Parts {
-                node: settings.node.clone(),
-                catalog: catalog.clone(),
-                points: points.clone(),
-                jobs: jobs.clone(),
-                sessions,
-                clock: clock.clone(),
-            },
-            listeners.admin,
-            server_config(identity, ClientAuth::None, web)?,
-        )?;
+        let parts = Arc::new(data_plane::Parts {
+            node: settings.node.clone(),
+            dir: settings.dir.join("data"),
+            catalog: catalog.clone(),
+            jobs: jobs.clone(),
+            hosted,
+            sessions: sessions.clone(),
+            clock: clock.clone(),
+            client_tls,
+            options,
+        });
+        let data_tls = server_config(identity, ClientAuth::Optional(roots), web)?;
+        let data_plane = DataPlane::start(parts, listeners.data, data_tls).await?;
+        let parts = admin::Parts {
+            node: settings.node.clone(),
+            catalog: catalog.clone(),
+            points: points.clone(),
+            jobs: jobs.clone(),
+            sessions,
+            clock: clock.clone(),
+        };
+        let web_tls = server_config(identity, ClientAuth::None, web)?;
         let health = Health::new(
             &settings.node,
             catalog.clone(),
             points.clone(),
             clock.clone(),
         );
-        let operations = AdminServer::start(
-            ops::router(Arc::new(health)),
-            listeners.operations,
-            server_config(identity, ClientAuth::None, web)?,
-        )?;
+        let health = ops::router(Arc::new(health));
+        let admin = admin::serve(parts, listeners.admin, web_tls.clone())?;
+        let operations = AdminServer::start(health, listeners.operations, web_tls)?;
 
         let (stop, stopped) = watch::channel(false);
         let mut node = Self {
@@ -336,6 +310,52 @@ impl Node {
         self.catalog.shutdown().await;
         self.operations.stop().await;
     }
+}
+
+async fn start_catalog(
+    settings: &Settings,
+    (listener, server_tls): (TcpListener, Arc<ServerConfig>),
+    client_tls: Arc<ClientConfig>,
+) -> Result<Catalog, Error> {
+    let options = StartOptions {
+        dir: settings.dir.join("catalog"),
+        node: settings.node.clone(),
+        raft_number: settings.catalog.raft_number,
+        signer: settings.signing.clone(),
+        listener,
+        server_tls,
+        client_tls,
+        options: catalog_options(&settings.catalog),
+        clock: catalog::Clock::system(),
+    };
+    Ok(Catalog::start(options).await?)
+}
+
+/// The hosted participants by identifier, and their ledgers.
+type Opened = (BTreeMap<ParticipantId, Arc<Hosted>>, Vec<Ledger>);
+
+fn gates(
+    hosted: &BTreeMap<ParticipantId, Arc<Hosted>>,
+) -> BTreeMap<ParticipantId, Arc<EnforcementPoint>> {
+    hosted
+        .iter()
+        .map(|(id, host)| (id.clone(), host.point.clone()))
+        .collect()
+}
+
+fn open_all_hosted(
+    settings: &Settings,
+    catalog: &Catalog,
+    clock: &Arc<SystemClock>,
+) -> Result<Opened, Error> {
+    let mut hosted = BTreeMap::new();
+    let mut ledgers = Vec::new();
+    for keys in settings.hosted.values() {
+        let (ledger, host) = open_hosted(settings, keys, catalog, clock.clone())?;
+        hosted.insert(keys.participant.clone(), Arc::new(host));
+        ledgers.push(ledger);
+    }
+    Ok((hosted, ledgers))
 }
 
 fn catalog_options(section: &CatalogSection) -> CatalogOptions {

@@ -92,22 +92,22 @@ pub(super) fn gate(
             rule: rule.id.to_string(),
             value: Some(format!("{} of {} failed", said.failed, said.evaluated)),
             why: format!(
-                "{}; {} ppm passed, the line is {}",
-                rule.title.en, said.score.0, rule.pass_line.0
+                "{}; {} passed, the line is {}",
+                rule.title.en, said.score, rule.pass_line
             ),
         });
     }
     findings.extend(staged.faults.iter().map(finding));
     let rows = staged.rows + staged.quarantined_rows;
     let detail = format!(
-        "the quality gate did not pass: {} of {rows} rows were kept out (at most {} ppm may be), \
+        "the quality gate did not pass: {} of {rows} rows were kept out (at most {} may be), \
          score {} (at least {}), {} rules missed their line; the last good version keeps serving",
         staged.quarantined_rows,
-        gate.quarantined_max.0,
+        gate.quarantined_max,
         verdict
             .score
-            .map_or_else(|| "none".to_owned(), |score| score.0.to_string()),
-        gate.score_min.0,
+            .map_or_else(|| "none".to_owned(), |score| score.to_string()),
+        gate.score_min,
         verdict.rules.iter().filter(|said| !said.passed).count(),
     );
     JobFailure {

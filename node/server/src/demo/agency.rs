@@ -132,7 +132,11 @@ impl<'a> Agency<'a> {
     ) -> Result<(), Error> {
         let current: Dataset = owner.steward.get(&format!("/datasets/{id}"))?;
         let revision = current.revision;
-        let command = Command::MoveDataset { dataset: id.clone(), revision, to };
+        let command = Command::MoveDataset {
+            dataset: id.clone(),
+            revision,
+            to,
+        };
         let path = format!("/datasets/{id}/state");
         let changed = self.steward.change(false, &path, revision, command)?;
         owner.see(&changed)

@@ -187,9 +187,17 @@ fn write_row(line: &mut String, row: u64, people: &People, random: &mut ChaCha8R
         10_000 + at(90_000),
         people.imo[at(people.imo.len())],
         pick(random, PREVIOUS),
-        if row % 3 == 0 { "LOAD" } else { "DISCHARGE" },
-        if row % 2 == 0 { "45G1" } else { "22G1" },
-        if row % 2 == 0 { 2 } else { 1 },
+        if row.is_multiple_of(3) {
+            "LOAD"
+        } else {
+            "DISCHARGE"
+        },
+        if row.is_multiple_of(2) {
+            "45G1"
+        } else {
+            "22G1"
+        },
+        if row.is_multiple_of(2) { 2 } else { 1 },
         pick(random, GOODS),
         random.random_range(2_000..30_000_u32),
         AGENTS[agent],

@@ -83,8 +83,9 @@ pub fn run(options: Options) -> Result<(), Error> {
     let teller = Teller::new(Messages::new(language));
     // Only what an operator would have to act on; the story is on standard output. The Delta kernel
     // calls it an error that a table does not exist yet.
-    let filter = tracing_subscriber::EnvFilter::try_from_env("KOUAN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,openraft=off,buoyant_kernel=off"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KOUAN_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("error,openraft=off,buoyant_kernel=off")
+    });
     // A second demonstration in one process keeps the first one's log.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

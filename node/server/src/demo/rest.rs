@@ -16,8 +16,9 @@ use schemas::dataset::PublishIntent;
 use schemas::{DatasetId, GrantId, JobId, Signed, canonical};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use ureq::Agent;
+use ureq::http::Response;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body};
 
 use crate::Error;
 use crate::federation::now;
@@ -219,7 +220,7 @@ impl<'a> Client<'a> {
 }
 
 /// The body, or the problem as an error whose text a person can read.
-fn read<T: DeserializeOwned>(mut answer: ureq::http::Response<ureq::Body>) -> Result<T, Error> {
+fn read<T: DeserializeOwned>(mut answer: Response<Body>) -> Result<T, Error> {
     let status = answer.status();
     let value: Value = answer
         .body_mut()

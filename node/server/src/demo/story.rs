@@ -140,11 +140,11 @@ fn publish(
         ],
     );
     for rule in &verdict.rules {
-        let percent = f64::from(rule.score.0) / 10_000.0;
         teller.fact(&format!(
-            "{:<18} {} {percent:.3} %",
+            "{:<18} {} {}",
             rule.rule.as_str(),
-            rule.indicator
+            rule.indicator,
+            rule.score
         ));
     }
     if *quarantined_rows != faulty || rows + quarantined_rows != options.rows {

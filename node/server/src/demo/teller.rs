@@ -70,7 +70,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -78,8 +78,11 @@ pub(super) fn grouped(number: u64) -> String {
     out
 }
 
-/// Bytes in MB (10^6) with one digit.
+/// Bytes in MB (10^6) with one digit, small ones in kB.
 pub(super) fn megabytes(bytes: u64) -> String {
+    if bytes < 1_000_000 {
+        return format!("{} kB", bytes.div_ceil(1_000));
+    }
     let tenths = bytes / 100_000;
     format!("{}.{} MB", grouped(tenths / 10), tenths % 10)
 }
@@ -100,6 +103,7 @@ mod tests {
     fn figures_are_written_for_people() {
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(megabytes(156_000_000), "156.0 MB");
+        assert_eq!(megabytes(41_200), "42 kB");
         assert_eq!(rate(50_000_000, Duration::from_millis(500)), "100.0 MB/s");
     }
 }
