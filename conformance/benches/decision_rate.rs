@@ -58,7 +58,7 @@ fn consumer(cluster: &Cluster) -> (Person, SecretKey) {
     let participant = Participant {
         id: ParticipantId::parse("gd.zhuhai.port").expect("an identifier"),
         ledger_incarnation: 1,
-        signing: key.public().clone(),
+        signing: SecretKey::generate().expect("a key").public().clone(),
         encryption: SecretKey::generate().expect("a key").public().clone(),
         revision: 0,
         ..cluster.member(0).prepared.participant.clone()

@@ -75,7 +75,7 @@ pub fn describe(
 ) -> Dataset {
     adopt(steward, standard);
     let dataset = draft(steward, owner, described);
-    let id = dataset.id.clone();
+    let id = dataset.id;
     for (by, to) in [
         (steward, DatasetState::DepartmentApproved),
         (steward, DatasetState::Submitted),
@@ -156,14 +156,36 @@ pub fn move_to(owner: &Client, by: &Client, id: &DatasetId, to: DatasetState) ->
 /// When the upload is not taken.
 #[must_use]
 pub fn publish(steward: &Client, id: &DatasetId, file: &Path) -> Job {
-    let bytes = std::fs::read(file).expect("read a file");
+    let job: Job = publish_file(steward, id, file).ok();
+    steward.wait(&job.id)
+}
+
+/// Uploads a file, honestly, without holding it in memory; the answer is as it came.
+///
+/// # Panics
+/// When there is no answer.
+#[must_use]
+pub fn publish_file(steward: &Client, id: &DatasetId, file: &Path) -> Answer {
+    let intent = steward.intent_of(id, file);
     let name = file
         .file_name()
         .expect("a file name")
         .to_string_lossy()
         .into_owned();
-    let job: Job = publish_bytes(steward, id, &name, &bytes).ok();
-    steward.wait(&job.id)
+    let key = format!("{id}-{}", &intent.file_digest.to_string()[..24]);
+    let declared = Some(intent.file_bytes);
+    let upload = Upload {
+        dataset: id,
+        intent,
+        name: &name,
+        key: &key,
+        query: Vec::new(),
+        declared,
+    };
+    let body = std::fs::File::open(file).expect("open a file");
+    steward
+        .upload(upload, body)
+        .expect("an answer to an upload")
 }
 
 /// Uploads bytes, honestly; the answer is as it came.
@@ -287,7 +309,7 @@ pub fn agree(
     };
     let revision = asked.revision;
     let command = Command::DecideRequest {
-        request: asked.id.clone(),
+        request: asked.id,
         revision,
         decision,
     };
