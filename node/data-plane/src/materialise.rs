@@ -27,14 +27,12 @@ use crypto::{Digest, Zeroizing, random_bytes};
 use enforcement::{Permit, PinnedArtefact};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use schemas::dataset::DatasetVersion;
-use schemas::decision::Obligations;
+use schemas::decision::{Mask, Obligations};
 use schemas::request::GrantState;
 use schemas::{GrantId, ParticipantId, Timestamp, TransferId, canonical};
 use serde::Serialize;
 
-#[cfg(test)]
-pub(crate) use manifest::ArtefactFile;
-pub(crate) use manifest::{Manifest, root};
+pub(crate) use manifest::{ArtefactFile, Manifest, root};
 pub(crate) use rows::digest_of_file;
 
 use crate::Error;
@@ -84,6 +82,8 @@ struct Key<'a> {
     obligations: &'a Obligations,
     grant: Option<&'a GrantId>,
     recipient: &'a ParticipantId,
+    /// SM3 of the key behind keyed hashes, when there are any.
+    mask_key: Option<Digest>,
 }
 
 impl Artefacts {
@@ -99,10 +99,19 @@ impl Artefacts {
         let mut known = BTreeMap::new();
         for entry in fs::read_dir(&artefacts).map_err(Error::io("list the artefact folder"))? {
             let entry = entry.map_err(Error::io("list the artefact folder"))?;
-            let key = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+            let key = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<Digest>().ok());
             match key.zip(read_manifest(&entry.path())) {
                 Some((key, manifest)) => {
-                    known.insert(key, Arc::new(Pinned { dir: entry.path(), manifest }));
+                    known.insert(
+                        key,
+                        Arc::new(Pinned {
+                            dir: entry.path(),
+                            manifest,
+                        }),
+                    );
                 }
                 None => remove(&entry.path()),
             }
@@ -136,6 +145,12 @@ impl Artefacts {
             });
         }
         let grant = permit.facts().grant.as_ref().map(|grant| &grant.id);
+        let masks = &permit.obligations().masks;
+        let mask_key = if masks.values().any(|mask| *mask == Mask::KeyedHash) {
+            Some(MaskKey::derive(&self.secret, grant)?.digest())
+        } else {
+            None
+        };
         let key = canonical::digest(&Key {
             content: &version.content_digest,
             version: version.number,
@@ -143,8 +158,12 @@ impl Artefacts {
             obligations: permit.obligations(),
             grant,
             recipient: &request.principal.participant,
+            mask_key,
         })
-        .map_err(|source| Error::Record { what: "pin an artefact", why: source.to_string() })?;
+        .map_err(|source| Error::Record {
+            what: "pin an artefact",
+            why: source.to_string(),
+        })?;
         if let Some(pinned) = self.found(&key) {
             return Ok(pinned);
         }
@@ -159,7 +178,11 @@ impl Artefacts {
     }
 
     fn found(&self, key: &Digest) -> Option<Arc<Pinned>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(Arc::clone)
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .map(Arc::clone)
     }
 
     async fn make(
@@ -171,7 +194,10 @@ impl Artefacts {
         let obligations = permit.obligations();
         let grant = permit.facts().grant.as_ref().map(|grant| &grant.id);
         let raw = tables::open_version(&self.dir, permit, version).await?;
-        let source = Source { files: raw.files, schema: raw.schema };
+        let source = Source {
+            files: raw.files,
+            schema: raw.schema,
+        };
         let artefacts = self.dir.join("artefacts");
         let suffix: [u8; 8] = random_bytes().map_err(|source| Error::Record {
             what: "name a temporary folder",
@@ -179,10 +205,12 @@ impl Artefacts {
         })?;
         let beside = artefacts.join(format!("making-{:016x}", u64::from_be_bytes(suffix)));
         fs::create_dir(&beside).map_err(Error::io("create a temporary folder"))?;
-        let written = if !source.files.is_empty() && is_whole(obligations, &source.schema, version) {
-            link_out(source, beside.clone(), version.rows).await
+        let written = if !source.files.is_empty() && is_whole(obligations, &source.schema, version)
+        {
+            link_out(source, beside.clone(), version.clone()).await
         } else {
             let key = MaskKey::derive(&self.secret, grant)?;
+            check_source(source.files.clone(), version.clone()).await?;
             write_out(&source, obligations, key, &beside).await
         };
         let made = written.and_then(|written| {
@@ -229,11 +257,18 @@ fn is_whole(obligations: &Obligations, schema: &Schema, version: &DatasetVersion
     obligations.masks.is_empty()
         && obligations.rows.all.is_empty()
         && obligations.rows_max.is_none_or(|most| version.rows <= most)
-        && obligations.columns.iter().eq(schema.fields().iter().map(|field| field.name()))
+        && obligations
+            .columns
+            .iter()
+            .eq(schema.fields().iter().map(|field| field.name()))
 }
 
 /// Pins the table's own files: another name for the same bytes, which outlives the table's.
-async fn link_out(source: Source, into: PathBuf, rows: u64) -> Result<Written, Error> {
+async fn link_out(
+    source: Source,
+    into: PathBuf,
+    version: DatasetVersion,
+) -> Result<Written, Error> {
     let linked = tokio::task::spawn_blocking(move || {
         let mut files = Vec::with_capacity(source.files.len());
         for (at, file) in source.files.iter().enumerate() {
@@ -241,11 +276,52 @@ async fn link_out(source: Source, into: PathBuf, rows: u64) -> Result<Written, E
             fs::hard_link(file, &link).map_err(Error::io("pin a table's file"))?;
             files.push(digest_of_file(&link, file_name(at))?);
         }
+        check_content(&source.files, &files, &version)?;
         // The recipient takes the columns from the files; so does the manifest.
         let schema = columns_of(&into.join(file_name(0)))?;
-        Ok(Written { files, rows, row_limit_reached: false, schema })
+        Ok(Written {
+            files,
+            rows: version.rows,
+            row_limit_reached: false,
+            schema,
+        })
     });
-    linked.await.map_err(|_| Error::Worker("the artefact's writer"))?
+    linked
+        .await
+        .map_err(|_| Error::Worker("the artefact's writer"))?
+}
+
+/// Hashes the table's files before anything is read from them.
+async fn check_source(files: Vec<PathBuf>, version: DatasetVersion) -> Result<(), Error> {
+    let checked = tokio::task::spawn_blocking(move || {
+        let hashed = files.iter().map(|file| digest_of_file(file, String::new()));
+        check_content(&files, &hashed.collect::<Result<Vec<_>, _>>()?, &version)
+    });
+    checked
+        .await
+        .map_err(|_| Error::Worker("the table checker"))?
+}
+
+/// Holds the table's files, hashed just now, against the record that the provider signed: what
+/// was changed on its disk since does not leave.
+fn check_content(
+    places: &[PathBuf],
+    hashed: &[ArtefactFile],
+    version: &DatasetVersion,
+) -> Result<(), Error> {
+    let names = places
+        .iter()
+        .map(|it| it.file_name().and_then(|it| it.to_str()).unwrap_or(""));
+    let files = names
+        .zip(hashed)
+        .map(|(name, file)| (name, file.bytes, file.digest));
+    if tables::content_digest_of(files)? == version.content_digest {
+        return Ok(());
+    }
+    let (dataset, number) = (&version.dataset, version.number);
+    Err(Error::Tampered {
+        file: format!("a file of {dataset}, version {number},"),
+    })
 }
 
 /// The columns of a Parquet file, from its footer.
@@ -258,18 +334,27 @@ fn columns_of(path: &Path) -> Result<SchemaRef, Error> {
 
 /// Writes the manifest, makes everything durable and gives the folder its name.
 fn settle(beside: &Path, place: &Path, manifest: Manifest) -> Result<Pinned, Error> {
-    let text = canonical::to_bytes(&manifest)
-        .map_err(|source| Error::Record { what: "write a manifest", why: source.to_string() })?;
+    let text = canonical::to_bytes(&manifest).map_err(|source| Error::Record {
+        what: "write a manifest",
+        why: source.to_string(),
+    })?;
     let io = || Error::io("write a manifest");
     let mut file = fs::File::create_new(beside.join(MANIFEST)).map_err(io())?;
     file.write_all(&text).map_err(io())?;
     file.sync_all().map_err(io())?;
-    fs::File::open(beside).and_then(|folder| folder.sync_all()).map_err(io())?;
+    fs::File::open(beside)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io())?;
     fs::rename(beside, place).map_err(Error::io("name an artefact's folder"))?;
     if let Some(parent) = place.parent() {
-        fs::File::open(parent).and_then(|folder| folder.sync_all()).map_err(io())?;
+        fs::File::open(parent)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io())?;
     }
-    Ok(Pinned { dir: place.to_owned(), manifest })
+    Ok(Pinned {
+        dir: place.to_owned(),
+        manifest,
+    })
 }
 
 /// The manifest in a folder, when it is one and fits the files beside it by name and size.
@@ -289,10 +374,18 @@ pub(crate) fn schema_digest(schema: &SchemaRef) -> Result<Digest, Error> {
     let columns: Vec<(&str, String, bool)> = schema
         .fields()
         .iter()
-        .map(|field| (field.name().as_str(), field.data_type().to_string(), field.is_nullable()))
+        .map(|field| {
+            (
+                field.name().as_str(),
+                field.data_type().to_string(),
+                field.is_nullable(),
+            )
+        })
         .collect();
-    canonical::digest(&columns)
-        .map_err(|source| Error::Record { what: "hash a schema", why: source.to_string() })
+    canonical::digest(&columns).map_err(|source| Error::Record {
+        what: "hash a schema",
+        why: source.to_string(),
+    })
 }
 
 /// The node's secret behind all keyed hashes: read, or made once, for the node's user only.
@@ -302,7 +395,10 @@ fn mask_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         Ok(_) => {
             return Err(Error::Record {
                 what: "read the mask secret",
-                why: format!("{} has not 32 bytes; restore it from a backup", path.display()),
+                why: format!(
+                    "{} has not 32 bytes; restore it from a backup",
+                    path.display()
+                ),
             });
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -18,7 +18,10 @@ use crate::Error;
 /// hold, or the wrong number of values.
 pub(crate) fn filter(rows: &RowFilter, schema: &Schema) -> Result<Option<Expr>, Error> {
     if rows.all.len() > RowFilter::PREDICATES_MAX {
-        return Err(refuse("*", format!("more than {} predicates", RowFilter::PREDICATES_MAX)));
+        return Err(refuse(
+            "*",
+            format!("more than {} predicates", RowFilter::PREDICATES_MAX),
+        ));
     }
     let mut all: Option<Expr> = None;
     for predicate in &rows.all {
@@ -37,7 +40,10 @@ fn comparison(predicate: &Predicate, schema: &Schema) -> Result<Expr, Error> {
         .field_with_name(column)
         .map_err(|_| refuse(column, "the table has no such column".to_owned()))?;
     if predicate.values.len() > RowFilter::VALUES_MAX {
-        return Err(refuse(column, format!("more than {} values", RowFilter::VALUES_MAX)));
+        return Err(refuse(
+            column,
+            format!("more than {} values", RowFilter::VALUES_MAX),
+        ));
     }
     let mut values = Vec::with_capacity(predicate.values.len());
     for value in &predicate.values {
@@ -50,7 +56,11 @@ fn comparison(predicate: &Predicate, schema: &Schema) -> Result<Expr, Error> {
     let left = ident(column);
     if predicate.operator == Operator::In {
         // With no values nothing passes, as with any other value that does not occur.
-        return Ok(if values.is_empty() { lit(false) } else { left.in_list(values, false) });
+        return Ok(if values.is_empty() {
+            lit(false)
+        } else {
+            left.in_list(values, false)
+        });
     }
     let (Some(right), None) = (values.pop(), values.pop()) else {
         return Err(refuse(column, "this comparison takes one value".to_owned()));
@@ -66,7 +76,10 @@ fn comparison(predicate: &Predicate, schema: &Schema) -> Result<Expr, Error> {
 }
 
 fn refuse(column: &str, why: String) -> Error {
-    Error::Record { what: "apply a row filter", why: format!("{column}: {why}") }
+    Error::Record {
+        what: "apply a row filter",
+        why: format!("{column}: {why}"),
+    }
 }
 
 #[cfg(test)]
@@ -81,18 +94,29 @@ mod tests {
             Field::new("name", DataType::Utf8, true),
         ]);
         let values = values.iter().map(|value| (*value).to_owned()).collect();
-        let all = vec![Predicate { column: column.to_owned(), operator, values }];
+        let all = vec![Predicate {
+            column: column.to_owned(),
+            operator,
+            values,
+        }];
         Ok(filter(&RowFilter { all }, &schema)?.unwrap().to_string())
     }
 
     #[test]
     fn a_value_becomes_a_literal_of_the_columns_type() {
-        assert_eq!(check(Operator::Ge, "Count", &["5"]).unwrap(), "Count >= Int64(5)");
+        assert_eq!(
+            check(Operator::Ge, "Count", &["5"]).unwrap(),
+            "Count >= Int64(5)"
+        );
         assert_eq!(
             check(Operator::Eq, "name", &["x' OR 1=1 --"]).unwrap(),
             "name = Utf8(\"x' OR 1=1 --\")"
         );
-        assert!(check(Operator::Lt, "day", &["2026-11-24"]).unwrap().contains("Date32"));
+        assert!(
+            check(Operator::Lt, "day", &["2026-11-24"])
+                .unwrap()
+                .contains("Date32")
+        );
         assert_eq!(check(Operator::In, "Count", &[]).unwrap(), "Boolean(false)");
     }
 
@@ -105,7 +129,10 @@ mod tests {
             (Operator::Eq, "Count", &["5", "6"][..]),
             (Operator::Lt, "Count", &[][..]),
         ] {
-            assert!(check(operator, column, values).is_err(), "{column} {values:?}");
+            assert!(
+                check(operator, column, values).is_err(),
+                "{column} {values:?}"
+            );
         }
     }
 }

@@ -51,17 +51,28 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// Bytes of all files.
     pub(crate) fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).fold(0, u64::saturating_add)
+        self.files
+            .iter()
+            .map(|file| file.bytes)
+            .fold(0, u64::saturating_add)
     }
 
     /// Checks what a manifest says of itself: names that were not chosen by a peer, a limited
     /// number of files, and the root.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let refuse = |why: &str| Error::Record { what: "read a manifest", why: why.to_owned() };
+        let refuse = |why: &str| Error::Record {
+            what: "read a manifest",
+            why: why.to_owned(),
+        };
         if self.files.is_empty() || self.files.len() > ARTEFACT_FILES_MAX {
             return Err(refuse("it has no files or more than 4,096"));
         }
-        if self.files.iter().enumerate().any(|(at, file)| file.name != file_name(at)) {
+        if self
+            .files
+            .iter()
+            .enumerate()
+            .any(|(at, file)| file.name != file_name(at))
+        {
             return Err(refuse("its files are not named by their position"));
         }
         if self.artefact != root(&self.files)? {
@@ -94,7 +105,11 @@ mod tests {
     use super::*;
 
     fn manifest() -> Manifest {
-        let files = vec![ArtefactFile { name: file_name(0), bytes: 3, digest: Digest::of(b"abc") }];
+        let files = vec![ArtefactFile {
+            name: file_name(0),
+            bytes: 3,
+            digest: Digest::of(b"abc"),
+        }];
         Manifest {
             dataset: DatasetId::parse("d").unwrap(),
             version: 1,

@@ -27,9 +27,17 @@ impl MaskKey {
         let grant = grant.map_or("", GrantId::as_str);
         let info = format!("kouan/v1/mask-key\n{grant}");
         let mut key = Zeroizing::new([0; Digest::BYTES]);
-        hkdf_sm3(secret, b"", info.as_bytes(), &mut *key)
-            .map_err(|source| Error::Record { what: "derive a mask key", why: source.to_string() })?;
+        hkdf_sm3(secret, b"", info.as_bytes(), &mut *key).map_err(|source| Error::Record {
+            what: "derive a mask key",
+            why: source.to_string(),
+        })?;
         Ok(Self(key))
+    }
+
+    /// SM3 of the key, to tell artefacts under two keys apart. It gives 256 random bits away to
+    /// nobody.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::of(&*self.0)
     }
 }
 
@@ -66,7 +74,11 @@ impl Masking {
         if let Some(stray) = masks.keys().find(|name| before.index_of(name).is_err()) {
             return Err(refuse(stray, "the column is not among those that leave"));
         }
-        Ok(Self { key, masks: by_place, schema: Arc::new(Schema::new(fields)) })
+        Ok(Self {
+            key,
+            masks: by_place,
+            schema: Arc::new(Schema::new(fields)),
+        })
     }
 
     /// The columns after masking.
@@ -78,8 +90,11 @@ impl Masking {
     pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, Error> {
         let failed = Error::columns("mask a batch");
         let mut columns = Vec::with_capacity(batch.num_columns());
-        for ((column, mask), field) in
-            batch.columns().iter().zip(&self.masks).zip(self.schema.fields())
+        for ((column, mask), field) in batch
+            .columns()
+            .iter()
+            .zip(&self.masks)
+            .zip(self.schema.fields())
         {
             let masked = match mask {
                 None => Ok(Arc::clone(column)),
@@ -90,8 +105,8 @@ impl Masking {
                 Err(source) => return Err(failed(source)),
             }
         }
-        let options = arrow::record_batch::RecordBatchOptions::new()
-            .with_row_count(Some(batch.num_rows()));
+        let options =
+            arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(failed)
     }
@@ -99,12 +114,14 @@ impl Masking {
     fn mask(&self, column: &ArrayRef, mask: &Mask, to: &DataType) -> Result<ArrayRef, ArrowError> {
         match mask {
             Mask::Null => Ok(new_null_array(to, column.len())),
-            Mask::KeyedHash => {
-                texts(column, |text| hmac_sm3(&*self.key.0, text.as_bytes()).to_string())
-            }
+            Mask::KeyedHash => texts(column, |text| {
+                hmac_sm3(&*self.key.0, text.as_bytes()).to_string()
+            }),
             Mask::Truncate { keep_chars } => {
                 let keep = usize::try_from(*keep_chars).unwrap_or(usize::MAX);
-                texts(column, |text| text.chars().take(keep).chain(['*']).collect())
+                texts(column, |text| {
+                    text.chars().take(keep).chain(['*']).collect()
+                })
             }
             Mask::Generalise { step } => generalise(column, *step),
         }
@@ -120,9 +137,10 @@ fn masked_type(field: &Field, mask: &Mask) -> Result<DataType, Error> {
         Mask::Generalise { .. } if can_generalise(field.data_type()) => {
             Ok(field.data_type().clone())
         }
-        Mask::Generalise { .. } => {
-            Err(refuse(field.name(), "only numbers and dates can be generalised; use another mask"))
-        }
+        Mask::Generalise { .. } => Err(refuse(
+            field.name(),
+            "only numbers and dates can be generalised; use another mask",
+        )),
     }
 }
 
@@ -136,7 +154,10 @@ fn can_generalise(data_type: &DataType) -> bool {
 }
 
 fn refuse(column: &str, why: &str) -> Error {
-    Error::Record { what: "mask a column", why: format!("{column}: {why}") }
+    Error::Record {
+        what: "mask a column",
+        why: format!("{column}: {why}"),
+    }
 }
 
 /// Rewrites the text of every value; a null stays one.
@@ -225,12 +246,13 @@ fn one_by_one(
     if column.is_empty() {
         return Ok(Arc::clone(column));
     }
-    let failed = |source: datafusion::error::DataFusionError| {
-        ArrowError::ExternalError(Box::new(source))
-    };
+    let failed =
+        |source: datafusion::error::DataFusionError| ArrowError::ExternalError(Box::new(source));
     let mut values = Vec::with_capacity(column.len());
     for at in 0..column.len() {
-        values.push(round(ScalarValue::try_from_array(column, at).map_err(failed)?));
+        values.push(round(
+            ScalarValue::try_from_array(column, at).map_err(failed)?,
+        ));
     }
     ScalarValue::iter_to_array(values).map_err(failed)
 }
@@ -290,7 +312,9 @@ mod tests {
         let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(19_782), Some(-1), None]));
         let firsts: ArrayRef = Arc::new(Date32Array::from(vec![Some(19_754), Some(-31), None]));
         check(days, step(1), &firsts);
-        let at: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![19_782 * 86_400_000 + 5]));
+        let at: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![
+            19_782 * 86_400_000 + 5,
+        ]));
         let first: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![19_754 * 86_400_000]));
         check(at, step(1), &first);
     }

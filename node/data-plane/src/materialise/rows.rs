@@ -84,13 +84,20 @@ pub(crate) async fn write_out(
             Err(error)
         }
     };
-    let files = writer.await.map_err(|_| Error::Worker("the artefact's writer"))??;
+    let files = writer
+        .await
+        .map_err(|_| Error::Worker("the artefact's writer"))??;
     let (rows, row_limit_reached) = pumped?;
-    Ok(Written { files, rows, row_limit_reached, schema })
+    Ok(Written {
+        files,
+        rows,
+        row_limit_reached,
+        schema,
+    })
 }
 
-/// Filter, then projection in the obligations' order; none for a table without files. One partition keeps the table's row order,
-/// so that the same entitlement gives the same bytes.
+/// Filter, then projection in the obligations' order; none for a table without files. One
+/// partition keeps the table's row order, so that the same entitlement gives the same bytes.
 async fn scan(source: &Source, obligations: &Obligations) -> Result<Option<DataFrame>, Error> {
     let failed = |source| Error::Query {
         what: "read the rows of an entitlement",
@@ -99,26 +106,39 @@ async fn scan(source: &Source, obligations: &Obligations) -> Result<Option<DataF
     if source.files.is_empty() {
         return Ok(None);
     }
-    let mut config =
-        SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS);
-    config.options_mut().execution.parquet.schema_force_view_types = false;
+    let mut config = SessionConfig::new()
+        .with_target_partitions(1)
+        .with_batch_size(BATCH_ROWS);
+    config
+        .options_mut()
+        .execution
+        .parquet
+        .schema_force_view_types = false;
     let context = SessionContext::new_with_config(config);
     let mut paths = Vec::with_capacity(source.files.len());
     for file in &source.files {
-        paths.push(file.to_str().map(str::to_owned).ok_or_else(|| Error::Record {
-            what: "read the rows of an entitlement",
-            why: "the node's folder has a name that is not UTF-8".to_owned(),
-        })?);
+        paths.push(
+            file.to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| Error::Record {
+                    what: "read the rows of an entitlement",
+                    why: "the node's folder has a name that is not UTF-8".to_owned(),
+                })?,
+        );
     }
     let options = ParquetReadOptions::default().schema(&source.schema);
     let mut rows = context.read_parquet(paths, options).await.map_err(failed)?;
     if let Some(predicate) = filter(&obligations.rows, &source.schema)? {
         rows = rows.filter(predicate).map_err(failed)?;
     }
-    rows = rows.select(obligations.columns.iter().map(ident)).map_err(failed)?;
+    rows = rows
+        .select(obligations.columns.iter().map(ident))
+        .map_err(failed)?;
     if let Some(most) = obligations.rows_max {
         // One more than may leave, to know whether the limit cut anything off.
-        let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_add(1);
+        let most = usize::try_from(most)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1);
         rows = rows.limit(0, Some(most)).map_err(failed)?;
     }
     Ok(Some(rows))
@@ -126,14 +146,21 @@ async fn scan(source: &Source, obligations: &Obligations) -> Result<Option<DataF
 
 /// The columns that leave, in the obligations' order.
 fn projected(source: &Source, obligations: &Obligations) -> Result<Schema, Error> {
-    let refuse = |why: String| Error::Record { what: "read the rows of an entitlement", why };
+    let refuse = |why: String| Error::Record {
+        what: "read the rows of an entitlement",
+        why,
+    };
     if obligations.columns.is_empty() {
         return Err(refuse("the permit lets no column leave".to_owned()));
     }
     let mut fields = Vec::with_capacity(obligations.columns.len());
     for name in &obligations.columns {
         let field = source.schema.field_with_name(name);
-        fields.push(field.map_err(|_| refuse(format!("the table has no column {name}")))?.clone());
+        fields.push(
+            field
+                .map_err(|_| refuse(format!("the table has no column {name}")))?
+                .clone(),
+        );
     }
     Ok(Schema::new(fields))
 }
@@ -144,8 +171,10 @@ async fn pump(
     rows_max: Option<u64>,
     sender: mpsc::Sender<RecordBatch>,
 ) -> Result<(u64, bool), Error> {
-    let failed =
-        |source| Error::Query { what: "read the rows of an entitlement", source: Box::new(source) };
+    let failed = |source| Error::Query {
+        what: "read the rows of an entitlement",
+        source: Box::new(source),
+    };
     let mut stream = rows.execute_stream().await.map_err(failed)?;
     let mut left = rows_max.unwrap_or(u64::MAX);
     let mut sent: u64 = 0;
@@ -197,11 +226,7 @@ fn write(
     Ok(files)
 }
 
-fn open_file(
-    into: &Path,
-    at: usize,
-    schema: &SchemaRef,
-) -> Result<ArrowWriter<HashedFile>, Error> {
+fn open_file(into: &Path, at: usize, schema: &SchemaRef) -> Result<ArrowWriter<HashedFile>, Error> {
     let level = ZstdLevel::try_new(1).map_err(Error::parquet("choose a compression"))?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -215,9 +240,17 @@ fn open_file(
 }
 
 fn close_file(writer: ArrowWriter<HashedFile>, at: usize) -> Result<ArtefactFile, Error> {
-    let file = writer.into_inner().map_err(Error::parquet("close an artefact's file"))?;
-    file.file.sync_all().map_err(Error::io("sync an artefact's file"))?;
-    Ok(ArtefactFile { name: file_name(at), bytes: file.bytes, digest: file.hasher.finish() })
+    let file = writer
+        .into_inner()
+        .map_err(Error::parquet("close an artefact's file"))?;
+    file.file
+        .sync_all()
+        .map_err(Error::io("sync an artefact's file"))?;
+    Ok(ArtefactFile {
+        name: file_name(at),
+        bytes: file.bytes,
+        digest: file.hasher.finish(),
+    })
 }
 
 /// A file that hashes what is written to it.
@@ -230,7 +263,11 @@ struct HashedFile {
 impl HashedFile {
     fn create(path: &Path) -> Result<Self, Error> {
         let file = File::create_new(path).map_err(Error::io("create an artefact's file"))?;
-        Ok(Self { file, hasher: Hasher::new(), bytes: 0 })
+        Ok(Self {
+            file,
+            hasher: Hasher::new(),
+            bytes: 0,
+        })
     }
 }
 
@@ -238,7 +275,9 @@ impl Write for HashedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hasher.update(&bytes[..written]);
-        self.bytes = self.bytes.saturating_add(u64::try_from(written).unwrap_or(0));
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(written).unwrap_or(0));
         Ok(written)
     }
 
@@ -251,7 +290,155 @@ impl Write for HashedFile {
 pub(crate) fn digest_of_file(path: &Path, name: String) -> Result<ArtefactFile, Error> {
     let mut file = File::open(path).map_err(Error::io("open a pinned file"))?;
     let mut hasher = Hasher::new();
-    let bytes =
-        io::copy(&mut file, &mut hasher).map_err(Error::io("hash a pinned file"))?;
-    Ok(ArtefactFile { name, bytes, digest: hasher.finish() })
+    let bytes = io::copy(&mut file, &mut hasher).map_err(Error::io("hash a pinned file"))?;
+    Ok(ArtefactFile {
+        name,
+        bytes,
+        digest: hasher.finish(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Array as _, Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Field};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use proptest::prelude::*;
+    use schemas::decision::{Operator, Predicate, RowFilter};
+
+    type Row = (Option<i64>, Option<String>);
+
+    fn source(dir: &Path, files: &[Vec<Row>]) -> Source {
+        let schema: SchemaRef = Arc::new(Schema::new(vec![
+            Field::new("n", DataType::Int64, true),
+            Field::new("t", DataType::Utf8, true),
+        ]));
+        let paths = files.iter().enumerate().map(|(at, rows)| {
+            let path = dir.join(format!("raw-{at}.parquet"));
+            let numbers: Int64Array = rows.iter().map(|row| row.0).collect();
+            let texts: StringArray = rows.iter().map(|row| row.1.clone()).collect();
+            let columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(numbers), Arc::new(texts)];
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+            let file = File::create(&path).unwrap();
+            let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+            path
+        });
+        Source {
+            files: paths.collect(),
+            schema: Arc::clone(&schema),
+        }
+    }
+
+    fn read(dir: &Path, written: &Written) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for file in &written.files {
+            assert_eq!(
+                &digest_of_file(&dir.join(&file.name), file.name.clone()).unwrap(),
+                file
+            );
+            let open = File::open(dir.join(&file.name)).unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(open)
+                .unwrap()
+                .build()
+                .unwrap();
+            for batch in reader.map(Result::unwrap) {
+                // Columns come in the obligations' order: the text first.
+                let texts = batch
+                    .column(0)
+                    .as_any()
+                    .downcast_ref::<StringArray>()
+                    .unwrap();
+                let numbers = batch
+                    .column(1)
+                    .as_any()
+                    .downcast_ref::<Int64Array>()
+                    .unwrap();
+                rows.extend((0..batch.num_rows()).map(|at| {
+                    let number = numbers.is_valid(at).then(|| numbers.value(at));
+                    (
+                        number,
+                        texts.is_valid(at).then(|| texts.value(at).to_owned()),
+                    )
+                }));
+            }
+        }
+        rows
+    }
+
+    fn passes(row: &Row, predicate: &Predicate) -> bool {
+        let Some(number) = row.0 else { return false };
+        let values: Vec<i64> = predicate
+            .values
+            .iter()
+            .map(|it| it.parse().unwrap())
+            .collect();
+        match predicate.operator {
+            Operator::Eq => number == values[0],
+            Operator::Ne => number != values[0],
+            Operator::Lt => number < values[0],
+            Operator::Le => number <= values[0],
+            Operator::Gt => number > values[0],
+            Operator::Ge => number >= values[0],
+            Operator::In => values.contains(&number),
+        }
+    }
+
+    fn predicate() -> impl Strategy<Value = Predicate> {
+        let operator = prop::sample::select(Operator::ALL);
+        (operator, prop::collection::vec(-4_i64..4, 1..4)).prop_map(|(operator, values)| {
+            let most = if operator == Operator::In {
+                values.len()
+            } else {
+                1
+            };
+            Predicate {
+                column: "n".to_owned(),
+                operator,
+                values: values.iter().take(most).map(ToString::to_string).collect(),
+            }
+        })
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        (prop::option::of(-4_i64..4), prop::option::of("[a-c]{0,2}"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn exactly_the_entitled_rows_leave_in_order_and_up_to_the_limit(
+            files in prop::collection::vec(prop::collection::vec(row(), 0..20), 0..3),
+            all in prop::collection::vec(predicate(), 0..3),
+            rows_max in prop::option::of(0_u64..12),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let source = source(dir.path(), &files);
+            let entitled: Vec<Row> = files
+                .concat()
+                .into_iter()
+                .filter(|row| all.iter().all(|predicate| passes(row, predicate)))
+                .collect();
+            let obligations = Obligations {
+                columns: vec!["t".to_owned(), "n".to_owned()],
+                rows: RowFilter { all },
+                rows_max,
+                ..Obligations::default()
+            };
+            let into = dir.path().join("out");
+            std::fs::create_dir(&into).unwrap();
+            let key = MaskKey::derive(b"secret", None).unwrap();
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let written =
+                runtime.block_on(write_out(&source, &obligations, key, &into)).unwrap();
+            let most = rows_max.map_or(usize::MAX, |most| usize::try_from(most).unwrap());
+            let expected: Vec<Row> = entitled.iter().take(most).cloned().collect();
+            prop_assert_eq!(written.row_limit_reached, entitled.len() > most);
+            prop_assert_eq!(written.rows, u64::try_from(expected.len()).unwrap());
+            prop_assert_eq!(read(&into, &written), expected);
+        }
+    }
 }

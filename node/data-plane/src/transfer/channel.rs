@@ -29,9 +29,13 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// # Errors
 /// [`Failure::Unreachable`] when the node's address is none.
 pub(crate) fn client(node: &Node, tls: &Arc<ClientConfig>) -> Result<Client, Failure> {
-    let unusable = |why: &str| Failure::Unreachable { why: format!("{}: {why}", node.data_address) };
+    let unusable = |why: &str| Failure::Unreachable {
+        why: format!("{}: {why}", node.data_address),
+    };
     let address = node.data_address.clone();
-    let (name, _) = address.rsplit_once(':').ok_or_else(|| unusable("no host:port"))?;
+    let (name, _) = address
+        .rsplit_once(':')
+        .ok_or_else(|| unusable("no host:port"))?;
     let name = name.trim_matches(['[', ']']).to_owned();
     // The scheme is what HTTP/2 is told; the connection below is TLS whatever it says.
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
@@ -49,12 +53,16 @@ pub(crate) fn client(node: &Node, tls: &Arc<ClientConfig>) -> Result<Client, Fai
                 .await
                 .map_err(|error| std::io::Error::other(error.to_string()))?;
             if stream.peer_spki() != Some(expected) {
-                return Err(std::io::Error::other("another node answers at this address"));
+                return Err(std::io::Error::other(
+                    "another node answers at this address",
+                ));
             }
             Ok(TokioIo::new(stream))
         }
     });
-    Ok(TransfersClient::new(endpoint.connect_with_connector_lazy(connector))
-        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX))
+    Ok(
+        TransfersClient::new(endpoint.connect_with_connector_lazy(connector))
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX),
+    )
 }

@@ -50,7 +50,9 @@ mod tests {
         let mut whole = Vec::new();
         let mut files = Vec::new();
         for (at, size) in sizes.iter().enumerate() {
-            let content: Vec<u8> = (0..*size).map(|n| u8::try_from((n * 7 + at) % 251).unwrap()).collect();
+            let content: Vec<u8> = (0..*size)
+                .map(|n| u8::try_from((n * 7 + at) % 251).unwrap())
+                .collect();
             let name = format!("part-{at:05}.parquet");
             std::fs::write(dir.path().join(&name), &content).unwrap();
             files.push(ArtefactFile {
@@ -72,8 +74,9 @@ mod tests {
             schema: Digest::ZERO,
         };
         let count = super::super::offer::chunk_count(manifest.bytes());
-        let joined: Vec<u8> =
-            (0..count).flat_map(|at| read_chunk(dir.path(), &manifest, at).unwrap()).collect();
+        let joined: Vec<u8> = (0..count)
+            .flat_map(|at| read_chunk(dir.path(), &manifest, at).unwrap())
+            .collect();
         assert!(joined == whole);
         assert!(read_chunk(dir.path(), &manifest, count).unwrap().is_empty());
     }

@@ -72,8 +72,11 @@ impl Fetch {
             match outcome {
                 Ok(_) => {}
                 Err(Failure::Unreachable { why }) => {
-                    attempts =
-                        if self.fetched.load(Ordering::Relaxed) > before { 1 } else { attempts + 1 };
+                    attempts = if self.fetched.load(Ordering::Relaxed) > before {
+                        1
+                    } else {
+                        attempts + 1
+                    };
                     if attempts >= ATTEMPTS_MAX {
                         return Err(Failure::Unreachable { why });
                     }
@@ -92,7 +95,12 @@ impl Fetch {
         queue: &Mutex<VecDeque<Range<u64>>>,
         go_on: &(dyn Fn(u64) -> Result<(), Failure> + Send + Sync),
     ) -> Result<(), Failure> {
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let next = || {
+            queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front()
+        };
         while let Some(range) = next() {
             self.range(range, go_on).await?;
         }
@@ -109,7 +117,9 @@ impl Fetch {
             from: range.start,
             to: range.end,
         };
-        let silent = |_| Failure::Unreachable { why: "nothing came for a minute".to_owned() };
+        let silent = |_| Failure::Unreachable {
+            why: "nothing came for a minute".to_owned(),
+        };
         let mut client = self.client.clone();
         let mut stream = tokio::time::timeout(SILENCE_MAX, client.chunks(request))
             .await
@@ -122,7 +132,9 @@ impl Fetch {
                 .await
                 .map_err(silent)?
                 .map_err(|it| status::understood(&it))?
-                .ok_or_else(|| Failure::Unreachable { why: "the stream ended early".to_owned() })?;
+                .ok_or_else(|| Failure::Unreachable {
+                    why: "the stream ended early".to_owned(),
+                })?;
             self.take(expected, chunk).await?;
         }
         Ok(())
@@ -153,7 +165,8 @@ impl Fetch {
             }
             Ok(journal.keep(expected, leaf, &plain)?)
         });
-        kept.await.map_err(|_| crate::Error::Worker("the chunk writer"))??;
+        kept.await
+            .map_err(|_| crate::Error::Worker("the chunk writer"))??;
         self.fetched.fetch_add(plain_bytes, Ordering::Relaxed);
         Ok(())
     }

@@ -41,7 +41,7 @@ use crypto::Digest;
 #[expect(
     unreachable_pub,
     unused_qualifications,
-    clippy::all,
+    clippy::too_many_lines,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated code; the proto file carries the words"

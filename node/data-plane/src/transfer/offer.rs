@@ -36,7 +36,11 @@ impl Offer {
     pub(crate) async fn sign(self, signer: &dyn Signer) -> Result<Signed<Self>, Failure> {
         let bytes = canonical::to_bytes(&self)?;
         let signature = signer.sign(Label::Evidence, &bytes).await?;
-        Ok(Signed { body: self, key: signer.key_id(), signature })
+        Ok(Signed {
+            body: self,
+            key: signer.key_id(),
+            signature,
+        })
     }
 
     /// Reads an offer and checks all that it says of itself; that it answers this transfer is
@@ -47,9 +51,14 @@ impl Offer {
     pub(crate) fn verified(bytes: &[u8], provider: &PublicKey) -> Result<Signed<Self>, Failure> {
         let signed: Signed<Self> =
             canonical::from_bytes(bytes).map_err(|_| Failure::Rejected("the offer"))?;
-        signed.verify(Label::Evidence, provider).map_err(|_| Failure::Rejected("the offer"))?;
+        signed
+            .verify(Label::Evidence, provider)
+            .map_err(|_| Failure::Rejected("the offer"))?;
         let offer = &signed.body;
-        offer.manifest.check().map_err(|_| Failure::Rejected("the offer's manifest"))?;
+        offer
+            .manifest
+            .check()
+            .map_err(|_| Failure::Rejected("the offer's manifest"))?;
         if offer.chunk_count == chunk_count(offer.manifest.bytes()) {
             Ok(signed)
         } else {
@@ -83,7 +92,10 @@ mod tests {
         let mib = 1 << 20;
         for (bytes, count) in [(0, 1), (1, 1), (mib, 1), (mib + 1, 2), (3 * mib, 3)] {
             assert_eq!(chunk_count(bytes), count, "{bytes}");
-            let covered: u64 = (0..count).map(|at| chunk_range(bytes, at)).map(|r| r.end - r.start).sum();
+            let covered: u64 = (0..count)
+                .map(|at| chunk_range(bytes, at))
+                .map(|r| r.end - r.start)
+                .sum();
             assert_eq!(covered, bytes);
             assert!(chunk_range(bytes, count + 5).is_empty());
         }

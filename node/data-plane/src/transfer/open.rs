@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use catalog::View;
 use crypto::Digest;
 use crypto::seal::{SealedTrailer, Sealer};
 use enforcement::{Refusal, Release};
 use schemas::ledger_entry::{LedgerIndex, ReleaseOutcome};
+use schemas::transfer::TransferState;
 use schemas::{NodeId, ReleaseId, Timestamp};
 use tokio::sync::Semaphore;
 
@@ -65,7 +67,14 @@ pub(crate) enum Shut {
 
 impl Open {
     pub(crate) fn new(opened: Opened, release: Release, now: Timestamp) -> Self {
-        let Opened { peer, node, hosted, pinned, offer, sealer } = opened;
+        let Opened {
+            peer,
+            node,
+            hosted,
+            pinned,
+            offer,
+            sealer,
+        } = opened;
         Self {
             peer,
             node,
@@ -123,7 +132,9 @@ impl Open {
         if let Some(trailer) = &*locked(&self.trailer) {
             return Ok(Some(trailer.clone()));
         }
-        let Some(sealer) = &self.sealer else { return Ok(None) };
+        let Some(sealer) = &self.sealer else {
+            return Ok(None);
+        };
         let trailer = sealer.finish(&*self.hosted.signer).await?;
         *locked(&self.trailer) = Some(trailer.clone());
         Ok(Some(trailer))
@@ -152,7 +163,8 @@ impl Open {
 
     /// Ends the release after the last receipt.
     pub(crate) async fn complete(&self, receipt: Vec<u8>) -> Option<LedgerIndex> {
-        self.end(End::Completed(receipt), ReleaseOutcome::Completed).await
+        self.end(End::Completed(receipt), ReleaseOutcome::Completed)
+            .await
     }
 
     /// Ends the release because nobody uses it any more.
@@ -221,15 +233,23 @@ impl Releases {
 
     /// The release, for the peer that opened it and for nobody else: to others it is not there.
     pub(crate) fn find(&self, id: &ReleaseId, peer: &Digest) -> Option<Arc<Open>> {
-        locked(&self.open).get(id).filter(|it| it.peer == *peer).map(Arc::clone)
+        locked(&self.open)
+            .get(id)
+            .filter(|it| it.peer == *peer)
+            .map(Arc::clone)
     }
 
-    /// Asks the gate about every release, and lets go of what nobody uses.
-    pub(crate) async fn sweep(&self, now: Timestamp) {
+    /// Asks the gate about every release, and lets go of what nobody uses: what rests, and what
+    /// either side terminated.
+    pub(crate) async fn sweep(&self, view: &View, now: Timestamp) {
         let all: Vec<Arc<Open>> = locked(&self.open).values().map(Arc::clone).collect();
         for open in all {
             if let Err(Shut::Refused(refusal)) = open.check() {
                 open.refuse(refusal).await;
+            }
+            let transfer = view.transfer(&open.offer.transfer);
+            if transfer.is_none_or(|it| it.state == TransferState::Terminated) {
+                open.abort().await;
             }
             if open.is_idle(now) {
                 open.abort().await;

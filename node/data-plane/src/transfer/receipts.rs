@@ -44,7 +44,11 @@ pub(crate) async fn sign(
 ) -> Result<Signed<Receipt>, Failure> {
     let bytes = canonical::to_bytes(&receipt)?;
     let signature = signer.sign(Label::Receipt, &bytes).await?;
-    Ok(Signed { body: receipt, key: signer.key_id(), signature })
+    Ok(Signed {
+        body: receipt,
+        key: signer.key_id(),
+        signature,
+    })
 }
 
 /// Reads the other side's receipt: signed with its key, and saying what was agreed in everything
@@ -59,7 +63,16 @@ pub(crate) fn verified(
 ) -> Result<Signed<Receipt>, Failure> {
     let signed: Signed<Receipt> =
         canonical::from_bytes(bytes).map_err(|_| Failure::Rejected("the receipt"))?;
-    signed.verify(Label::Receipt, key).map_err(|_| Failure::Rejected("the receipt"))?;
-    let said = Receipt { at: expected.at, ..signed.body.clone() };
-    if said == *expected { Ok(signed) } else { Err(Failure::Rejected("the receipt")) }
+    signed
+        .verify(Label::Receipt, key)
+        .map_err(|_| Failure::Rejected("the receipt"))?;
+    let said = Receipt {
+        at: expected.at,
+        ..signed.body.clone()
+    };
+    if said == *expected {
+        Ok(signed)
+    } else {
+        Err(Failure::Rejected("the receipt"))
+    }
 }

@@ -37,6 +37,9 @@ const PAUSE_FIRST: Duration = Duration::from_millis(200);
 /// How long one call may take: the provider may have to scan and write a whole table first.
 const CALL_MAX: Duration = Duration::from_secs(30 * 60);
 
+/// Longest reason that goes into the catalog, in characters; the job has all of it.
+const BECAUSE_CHARS_MAX: usize = 500;
+
 /// Bytes between two notes of progress.
 const PROGRESS_BYTES: u64 = 8 << 20;
 
@@ -46,7 +49,12 @@ const PROGRESS_BYTES: u64 = 8 << 20;
 /// # Errors
 /// The failure to write into the job.
 pub(crate) async fn run(parts: &Arc<Parts>, job: &Job) -> Result<JobOutcome, JobFailure> {
-    let JobKind::Transfer { transfer, grant, version } = &job.kind else {
+    let JobKind::Transfer {
+        transfer,
+        grant,
+        version,
+    } = &job.kind
+    else {
         return Err(JobFailure {
             code: ErrorCode::Internal,
             detail: "the job is not a transfer".to_owned(),
@@ -59,8 +67,14 @@ pub(crate) async fn run(parts: &Arc<Parts>, job: &Job) -> Result<JobOutcome, Job
         Err(failure) => {
             tracing::warn!(%transfer, error = %failure, "a transfer failed");
             terminate(parts, transfer, &failure).await;
+            // A terminated transfer is not taken up again, so its chunks are worth nothing.
+            let _ = std::fs::remove_dir_all(journal_folder(parts, transfer));
             let (code, detail) = (failure.code(), failure.to_string());
-            Err(JobFailure { code, detail, findings: Vec::new() })
+            Err(JobFailure {
+                code,
+                detail,
+                findings: Vec::new(),
+            })
         }
     }
 }
@@ -97,6 +111,15 @@ async fn receive(
     })
 }
 
+/// Where chunks lie until they are verified. No dataset's name begins with a dot.
+fn journal_folder(parts: &Parts, transfer: &TransferId) -> PathBuf {
+    parts
+        .dir
+        .join("received")
+        .join(".incoming")
+        .join(transfer.as_str())
+}
+
 /// A job that was interrupted after its very last step has only to say so.
 fn completed(transfer: &Transfer, path: String) -> Result<JobOutcome, Failure> {
     let receipt = transfer.receipts.first().map(|receipt| &receipt.body);
@@ -116,7 +139,10 @@ async fn opened(
     id: &TransferId,
     (grant, version): (&GrantId, Option<u64>),
 ) -> Result<Transfer, Failure> {
-    let missing = |what, name: &str| Failure::Missing { what, name: name.to_owned() };
+    let missing = |what, name: &str| Failure::Missing {
+        what,
+        name: name.to_owned(),
+    };
     let view = parts.catalog.view();
     if let Some(known) = view.transfer(id) {
         return match known.state {
@@ -127,7 +153,9 @@ async fn opened(
             _ => Err(missing("transfer under this grant", id.as_str())),
         };
     }
-    let granted = view.grant(grant).ok_or_else(|| missing("grant", grant.as_str()))?;
+    let granted = view
+        .grant(grant)
+        .ok_or_else(|| missing("grant", grant.as_str()))?;
     let version = match version {
         Some(version) => version,
         None => view
@@ -147,23 +175,39 @@ async fn opened(
         ended_because: None,
         revision: 0,
     };
-    let command = Command::OpenTransfer { transfer: Box::new(transfer.clone()) };
+    let command = Command::OpenTransfer {
+        transfer: Box::new(transfer.clone()),
+    };
     match propose(parts, command).await? {
         Outcome::Applied { .. } => Ok(transfer),
-        Outcome::Refused { code, detail } => {
-            Err(Failure::Catalog { why: format!("{code}: {detail}") })
-        }
+        Outcome::Refused { code, detail } => Err(Failure::Catalog {
+            why: format!("{code}: {detail}"),
+        }),
     }
 }
 
 /// Says in the catalog that the transfer ended without success.
 async fn terminate(parts: &Parts, id: &TransferId, failure: &Failure) {
-    let known = parts.catalog.view().transfer(id).map(|transfer| transfer.state);
-    if !matches!(known, Some(TransferState::Requested | TransferState::Started)) {
+    let known = parts
+        .catalog
+        .view()
+        .transfer(id)
+        .map(|transfer| transfer.state);
+    if !matches!(
+        known,
+        Some(TransferState::Requested | TransferState::Started)
+    ) {
         return;
     }
-    let because = failure.to_string();
-    let command = Command::TerminateTransfer { transfer: id.clone(), because };
+    let because = failure
+        .to_string()
+        .chars()
+        .take(BECAUSE_CHARS_MAX)
+        .collect();
+    let command = Command::TerminateTransfer {
+        transfer: id.clone(),
+        because,
+    };
     match propose(parts, command).await {
         Ok(Outcome::Applied { .. }) => {}
         Ok(Outcome::Refused { code, detail }) => {
@@ -188,7 +232,9 @@ async fn propose(parts: &Parts, command: Command) -> Result<Outcome, Failure> {
         match parts.catalog.propose(proposal.clone()).await {
             Ok(applied) => return Ok(applied.outcome),
             Err(error) if attempt + 1 >= CALLS_MAX => {
-                return Err(Failure::Catalog { why: error.to_string() });
+                return Err(Failure::Catalog {
+                    why: error.to_string(),
+                });
             }
             Err(_) => pause(&mut attempt).await,
         }
@@ -213,7 +259,10 @@ struct Receiving<'a> {
 
 impl<'a> Receiving<'a> {
     fn new(parts: &'a Arc<Parts>, job: &'a Job, transfer: Transfer) -> Result<Self, Failure> {
-        let missing = |what, name: &str| Failure::Missing { what, name: name.to_owned() };
+        let missing = |what, name: &str| Failure::Missing {
+            what,
+            name: name.to_owned(),
+        };
         let view = parts.catalog.view();
         let hosted = parts
             .hosted
@@ -232,11 +281,19 @@ impl<'a> Receiving<'a> {
             .ok_or_else(|| missing("node", dataset.owner.as_str()))?;
         let client = client(node, &parts.client_tls)?;
         let reported = AtomicU64::new(0);
-        Ok(Self { parts, job, transfer, provider, hosted, client, reported })
+        Ok(Self {
+            parts,
+            job,
+            transfer,
+            provider,
+            hosted,
+            client,
+            reported,
+        })
     }
 
     fn journal_folder(&self) -> PathBuf {
-        self.parts.dir.join("received").join(".incoming").join(self.transfer.id.as_str())
+        journal_folder(self.parts, &self.transfer.id)
     }
 
     /// From the offer to both receipts, under one release.
@@ -291,8 +348,12 @@ impl<'a> Receiving<'a> {
             .await?;
         let offer = self.verified(&reply.offer)?;
         let folder = self.journal_folder();
-        let journal =
-            Journal::begin(&folder, &reply.offer, &reply.sealed_header, offer.chunk_count)?;
+        let journal = Journal::begin(
+            &folder,
+            &reply.offer,
+            &reply.sealed_header,
+            offer.chunk_count,
+        )?;
         Ok((offer, journal))
     }
 
@@ -307,7 +368,11 @@ impl<'a> Receiving<'a> {
             && manifest.version == asked.version
             && manifest.grant.as_ref() == Some(&asked.grant)
             && manifest.recipient == asked.consumer;
-        if fits { Ok(offer) } else { Err(Failure::Rejected("the offer")) }
+        if fits {
+            Ok(offer)
+        } else {
+            Err(Failure::Rejected("the offer"))
+        }
     }
 
     /// Opens the seal, when there is one: the offer names the header, the header names the
@@ -318,7 +383,9 @@ impl<'a> Receiving<'a> {
         journal: &Journal,
     ) -> Result<Option<Arc<Opener>>, Failure> {
         let refuse = |_| Failure::Rejected("the sealed header");
-        let Some(expected) = offer.sealed else { return Ok(None) };
+        let Some(expected) = offer.sealed else {
+            return Ok(None);
+        };
         let header = SealedHeader::from_bytes(&journal.header).map_err(refuse)?;
         if header.digest() != expected {
             return Err(Failure::Rejected("the sealed header"));
@@ -367,7 +434,8 @@ impl<'a> Receiving<'a> {
                     return Err(Failure::Cancelled);
                 }
                 if fetched >= self.reported.load(Ordering::Relaxed) {
-                    self.reported.store(fetched + PROGRESS_BYTES, Ordering::Relaxed);
+                    self.reported
+                        .store(fetched + PROGRESS_BYTES, Ordering::Relaxed);
                     self.step(JobStep::Receiving, fetched, offer);
                 }
                 Ok(())
@@ -377,7 +445,9 @@ impl<'a> Receiving<'a> {
 
     /// Fetches the stream's signed end, and holds everything that came against it.
     async fn finish(&self, offer: &Offer, opener: &Opener) -> Result<crypto::Digest, Failure> {
-        let request = FinishRequest { release: offer.release.to_string() };
+        let request = FinishRequest {
+            release: offer.release.to_string(),
+        };
         let reply = self
             .call(|mut client| {
                 let request = request.clone();
@@ -419,16 +489,24 @@ impl<'a> Receiving<'a> {
         };
         match propose(self.parts, command).await? {
             Outcome::Applied { .. } => Ok(sent),
-            Outcome::Refused { code, detail } => {
-                Err(Failure::Catalog { why: format!("{code}: {detail}") })
-            }
+            Outcome::Refused { code, detail } => Err(Failure::Catalog {
+                why: format!("{code}: {detail}"),
+            }),
         }
     }
 
     async fn record(&self, receipt: &Signed<Receipt>) -> Result<(), Failure> {
-        let event = LedgerEvent::Receipt { receipt: Box::new(receipt.clone()) };
-        let recorded = self.hosted.point.record(event, self.transfer.id.as_str()).await;
-        recorded.map(drop).map_err(|error| Failure::NotRecorded { why: error.to_string() })
+        let event = LedgerEvent::Receipt {
+            receipt: Box::new(receipt.clone()),
+        };
+        let recorded = self
+            .hosted
+            .point
+            .record(event, self.transfer.id.as_str())
+            .await;
+        recorded.map(drop).map_err(|error| Failure::NotRecorded {
+            why: error.to_string(),
+        })
     }
 
     /// One call, tried again while the provider's node does not answer.
@@ -445,7 +523,9 @@ impl<'a> Receiving<'a> {
             let failure = match answered {
                 Ok(Ok(reply)) => return Ok(reply.into_inner()),
                 Ok(Err(refused)) => status::understood(&refused),
-                Err(_) => Failure::Unreachable { why: "no answer in 30 minutes".to_owned() },
+                Err(_) => Failure::Unreachable {
+                    why: "no answer in 30 minutes".to_owned(),
+                },
             };
             match failure {
                 Failure::Unreachable { .. } if attempt + 1 < CALLS_MAX => {
@@ -462,7 +542,12 @@ impl<'a> Receiving<'a> {
 
     /// Progress is a courtesy: a job that cannot note it goes on.
     fn note(&self, step: JobStep, done: u64, total: Option<u64>) {
-        let progress = Progress { done, total, unit: ProgressUnit::Bytes, step };
+        let progress = Progress {
+            done,
+            total,
+            unit: ProgressUnit::Bytes,
+            step,
+        };
         if let Err(error) = self.parts.jobs.progress(&self.job.id, progress) {
             tracing::debug!(job = %self.job.id, %error, "note a job's progress");
         }

@@ -75,9 +75,10 @@ pub(crate) fn understood(status: &Status) -> Failure {
                 .then(|| serde_json::from_slice::<Details>(details).ok())
                 .flatten();
             match read {
-                Some(read) => {
-                    Failure::Refused { reasons: read.reasons, recorded_at: read.ledger_index }
-                }
+                Some(read) => Failure::Refused {
+                    reasons: read.reasons,
+                    recorded_at: read.ledger_index,
+                },
                 None => Failure::Provider { why: message },
             }
         }

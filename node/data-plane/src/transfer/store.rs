@@ -37,8 +37,13 @@ pub(crate) async fn store(
         kept.sync()?;
         split(&content, &prefix, &manifest)
     });
-    let (files, schema) = checked.await.map_err(|_| Error::Worker("the file checker"))??;
-    let folder = parts.dir.join("received").join(offer.manifest.dataset.as_str());
+    let (files, schema) = checked
+        .await
+        .map_err(|_| Error::Worker("the file checker"))??;
+    let folder = parts
+        .dir
+        .join("received")
+        .join(offer.manifest.dataset.as_str());
     tables::commit(&folder, &schema, &files, offer.transfer.as_str()).await?;
     Ok(())
 }
@@ -70,7 +75,13 @@ fn split(
             return Err(Failure::Rejected("the columns of the artefact"));
         }
         rows = rows.saturating_add(file_rows);
-        files.push(StagedFile { name, path, rows: file_rows, bytes: file.bytes, digest });
+        files.push(StagedFile {
+            name,
+            path,
+            rows: file_rows,
+            bytes: file.bytes,
+            digest,
+        });
     }
     let schema = schema.ok_or(Failure::Rejected("an artefact without files"))?;
     if rows != manifest.rows || schema_digest(&schema)? != manifest.schema {
@@ -82,7 +93,10 @@ fn split(
 /// Copies the next `bytes` to a new file, durably, and hashes them.
 fn copy(from: &mut File, bytes: u64, to: &PathBuf) -> Result<crypto::Digest, Error> {
     let io = || Error::io("write a received file");
-    let mut target = Hashed { file: File::create_new(to).map_err(io())?, hasher: Hasher::new() };
+    let mut target = Hashed {
+        file: File::create_new(to).map_err(io())?,
+        hasher: Hasher::new(),
+    };
     let copied = io::copy(&mut from.take(bytes), &mut target).map_err(io())?;
     if copied != bytes {
         return Err(Error::Record {

@@ -15,10 +15,12 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn run(service: Weak<TransferService>) {
     let mut artefacts_seen = None;
     loop {
-        let Some(strong) = service.upgrade() else { return };
+        let Some(strong) = service.upgrade() else {
+            return;
+        };
         let now = strong.parts.clock.now();
-        strong.releases.sweep(now).await;
         let view = strong.parts.catalog.view();
+        strong.releases.sweep(&view, now).await;
         if artefacts_seen != Some(view.index()) {
             artefacts_seen = Some(view.index());
             strong.artefacts.purge(&view, now);
