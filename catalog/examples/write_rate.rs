@@ -5,7 +5,8 @@
 //! processor and one disk; compare its numbers only with others from the same machine.
 //!
 //! ```text
-//! cargo run --release -p catalog --example write_rate -- [clients] [seconds] [node|person] [in flight]
+//! cargo run --release -p catalog --example write_rate -- \
+//!     [clients] [seconds] [node|person] [in flight]
 //! ```
 //!
 //! `node` proposes commands that nodes author and that cost no signature of their own; `person`

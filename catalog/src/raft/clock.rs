@@ -47,7 +47,7 @@ impl fmt::Debug for Clock {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place where this crate reads wall time; it reaches replicas only inside a Tick"
+    reason = "the one place that reads wall time; it reaches replicas only inside a Tick"
 )]
 fn read_system() -> Timestamp {
     let millis = SystemTime::now()

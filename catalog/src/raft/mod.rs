@@ -5,7 +5,7 @@
 //! is verified before it is proposed and again before it is applied; see `verify.rs`.
 //!
 //! ```text
-//!   propose --> batcher --sign--> leading (here, or over gRPC) --verify--> Raft log (fjall, synced)
+//!   propose --> batcher --sign--> leading (here or over gRPC) --verify--> Raft log (fjall, synced)
 //!                                                                             | committed
 //!   readers <-- published <---------------------- state machine <--verify-----'
 //!                                                   |        \

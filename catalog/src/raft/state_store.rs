@@ -180,16 +180,39 @@ pub(crate) fn set_aside(dir: &Path, at_ms: i64) -> Result<PathBuf, Error> {
     Ok(aside)
 }
 
-fn open_and_read(dir: &Path) -> Result<(StateStore, Option<Applied>, Loaded), Error> {
-    fs::create_dir_all(dir).map_err(|source| Error::file("make", dir, source))?;
-    remove_snapshots(dir)?;
-    let db = sled::Config::new()
+/// How often the store's lock is asked for, and how long between, in milliseconds. sled lets go of
+/// it from a thread of its own some time after the last handle is dropped: a store that was closed
+/// a moment ago is neither damaged nor in use.
+const LOCK_ATTEMPTS_MAX: u32 = 100;
+const LOCK_PAUSE_MS: u64 = 50;
+
+fn open_unlocked(dir: &Path) -> Result<sled::Db, Error> {
+    let config = sled::Config::new()
         .path(dir)
         .mode(sled::Mode::HighThroughput)
         .cache_capacity(CACHE_BYTES)
-        .flush_every_ms(None)
-        .open()
-        .map_err(|source| Error::store("open the state store", source))?;
+        .flush_every_ms(None);
+    let mut attempt = 1;
+    loop {
+        match config.open() {
+            // sled wraps the reason into a text; the kind of the error does not survive.
+            Err(sled::Error::Io(error))
+                if attempt < LOCK_ATTEMPTS_MAX && error.to_string().contains("acquire lock") =>
+            {
+                attempt += 1;
+                std::thread::sleep(std::time::Duration::from_millis(LOCK_PAUSE_MS));
+            }
+            opened => {
+                return opened.map_err(|source| Error::store("open the state store", source));
+            }
+        }
+    }
+}
+
+fn open_and_read(dir: &Path) -> Result<(StateStore, Option<Applied>, Loaded), Error> {
+    fs::create_dir_all(dir).map_err(|source| Error::file("make", dir, source))?;
+    remove_snapshots(dir)?;
+    let db = open_unlocked(dir)?;
     let path = dir.join("db");
     let file = File::open(&path).map_err(|source| Error::file("open", &path, source))?;
     let store = StateStore { db, file };

@@ -15,6 +15,9 @@ use super::refusal::Refusal;
 use super::store::State;
 use super::{Change, dataset, grant, limits};
 
+/// How far leader time may lie behind a clock that is right: a few ticks, in milliseconds.
+const LEADER_TIME_LAG_MS_MAX: i64 = 5_000;
+
 /// Opens a transfer. By a node of the consumer, under a grant that is in force now.
 pub(crate) fn open(state: &State, acting: &Acting<'_>, it: &Transfer) -> Result<Change, Refusal> {
     acting.node_of(&it.consumer)?;
@@ -44,7 +47,10 @@ pub(crate) fn open(state: &State, acting: &Acting<'_>, it: &Transfer) -> Result<
         )));
     }
     let now = state.leader_time();
-    if grant.state != GrantState::Active || !grant.period.contains(now) {
+    // Leader time moves by ticks and lies behind the clock by which the grant begins. The provider's
+    // gate judges the beginning to the millisecond; here it must only not be far away.
+    let begun = now.plus_millis(LEADER_TIME_LAG_MS_MAX) >= grant.period.from;
+    if grant.state != GrantState::Active || !begun || now >= grant.period.until {
         return Err(Refusal::wrong_state(format!(
             "grant {} is {} and holds from {} until {}, leader time is {now}; ask for another",
             grant.id, grant.state, grant.period.from, grant.period.until
