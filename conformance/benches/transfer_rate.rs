@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a program that prints its result")]
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     reason = "what cannot be set up cannot be measured"
 )]
 

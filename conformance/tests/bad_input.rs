@@ -1,5 +1,9 @@
 //! Input that is wrong in every way that real files and hostile callers know: each is named with
 //! its place, nothing of it is published, and the node goes on.
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test tells one story from end to end"
+)]
 #![expect(clippy::panic, reason = "a promise that is not kept ends the test")]
 
 use std::io::Read;

@@ -1,6 +1,10 @@
 //! The main job on real files, through REST, between three nodes: publish, ask, agree, transfer,
 //! and prove it afterwards without a node.
 #![expect(
+    clippy::too_many_lines,
+    reason = "a test tells one story from end to end"
+)]
+#![expect(
     clippy::expect_used,
     reason = "a promise that is not kept ends the test"
 )]

@@ -1,6 +1,10 @@
 //! Every refusal of the main job, through the doors that people and nodes use, with the entry that
 //! it leaves in a ledger.
 #![expect(
+    clippy::too_many_lines,
+    reason = "a test tells one story from end to end"
+)]
+#![expect(
     clippy::expect_used,
     clippy::panic,
     reason = "a promise that is not kept ends the test"
@@ -633,7 +637,7 @@ fn an_upload_is_the_file_that_was_signed_or_nothing() {
         "signed for another dataset"
     );
     let mut intent = steward.intent(id, &file);
-    intent.person = approver.person.id.clone();
+    intent.person = approver.person.id;
     let hers = Upload {
         intent,
         ..signed("k-9")

@@ -183,7 +183,11 @@ impl Shared {
             .dir
             .join("data/received");
         let folder = folder.join(dataset.id.as_str());
-        let kept = folder.is_dir().then(|| files(&folder)).unwrap_or_default();
+        let kept = if folder.is_dir() {
+            files(&folder)
+        } else {
+            Vec::default()
+        };
         assert_eq!(
             kept,
             Vec::<PathBuf>::new(),
