@@ -2,7 +2,10 @@
 //!
 //! It does not start a node. That this test exists also makes `cargo test --workspace` build the
 //! program, which the conformance tests start as child processes.
-#![expect(clippy::expect_used, reason = "a test ends where its program cannot be run")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test ends where its program cannot be run"
+)]
 
 use std::process::Command;
 

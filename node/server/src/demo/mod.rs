@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(long)]
     pub data: Option<PathBuf>,
     /// Rows of generated port traffic.
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(2_000..=3_600_000))]
+    #[arg(long, default_value_t = 200_000, value_parser = rows_range())]
     pub rows: u64,
     /// Seed of the generated data: the same seed gives the same rows.
     #[arg(long, default_value_t = 809)]
@@ -41,6 +41,11 @@ pub struct Options {
     /// Language of the story; from LANG when absent.
     #[arg(long, value_enum)]
     pub lang: Option<Language>,
+}
+
+/// Enough rows for every step to have something to show, and no more than container numbers last.
+fn rows_range() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(2_000..=3_600_000)
 }
 
 /// The province first: it is the federation's authority.
