@@ -1,6 +1,6 @@
 //! The one configuration file of a node, as it is written.
 //!
-//! It does not open anything: [`crate::settings`] turns what was written into what is true. There
+//! It does not open anything: [`crate::Settings`] turns what was written into what is true. There
 //! are no environment overrides, and secrets are paths, never values.
 
 use std::path::{Path, PathBuf};
