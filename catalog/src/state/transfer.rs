@@ -47,8 +47,8 @@ pub(crate) fn open(state: &State, acting: &Acting<'_>, it: &Transfer) -> Result<
         )));
     }
     let now = state.leader_time();
-    // Leader time moves by ticks and lies behind the clock by which the grant begins. The provider's
-    // gate judges the beginning to the millisecond; here it must only not be far away.
+    // Leader time moves by ticks and lies behind the clock by which the grant begins. The gate of
+    // the provider judges the beginning to the millisecond; here it must only not be far away.
     let begun = now.plus_millis(LEADER_TIME_LAG_MS_MAX) >= grant.period.from;
     if grant.state != GrantState::Active || !begun || now >= grant.period.until {
         return Err(Refusal::wrong_state(format!(

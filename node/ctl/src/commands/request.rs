@@ -259,7 +259,10 @@ mod tests {
     }
 
     fn card() -> Card {
-        let column = |name: &str| json!({"name": name, "title": {"zh": name, "en": name}, "sensitivity": "NONE"});
+        let column = |name: &str| {
+            let title = json!({"zh": name, "en": name});
+            json!({"name": name, "title": title, "sensitivity": "NONE"})
+        };
         serde_json::from_value(json!({
             "id": "calls", "resource_code": "1", "provider": "a", "owner": "n",
             "title": {"zh": "t", "en": "t"}, "summary": {"zh": "s", "en": "s"}, "theme": "t",
