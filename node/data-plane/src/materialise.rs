@@ -205,14 +205,17 @@ impl Artefacts {
         })?;
         let beside = artefacts.join(format!("making-{:016x}", u64::from_be_bytes(suffix)));
         fs::create_dir(&beside).map_err(Error::io("create a temporary folder"))?;
-        let written = if !source.files.is_empty() && is_whole(obligations, &source.schema, version)
-        {
-            link_out(source, beside.clone(), version.clone()).await
-        } else {
+        let whole = !source.files.is_empty() && is_whole(obligations, &source.schema, version);
+        // One outcome for all of it, so that no failure leaves the temporary folder behind.
+        let written = async {
+            if whole {
+                return link_out(source, beside.clone(), version.clone()).await;
+            }
             let key = MaskKey::derive(&self.secret, grant)?;
             check_source(source.files.clone(), version.clone()).await?;
             write_out(&source, obligations, key, &beside).await
-        };
+        }
+        .await;
         let made = written.and_then(|written| {
             let manifest = Manifest {
                 dataset: version.dataset.clone(),
@@ -234,7 +237,7 @@ impl Artefacts {
     }
 
     /// Removes what may no longer leave: artefacts whose grant is not in force in `view`.
-    /// A running stream keeps its open files; its release stops it.
+    /// What runs under such a grant is stopped by its release, before it reads the next chunk.
     pub(crate) fn purge(&self, view: &View, now: Timestamp) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, pinned| {

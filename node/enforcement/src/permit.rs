@@ -4,9 +4,10 @@
 //! entry is durable. None of these types can be written down, copied or made elsewhere:
 //!
 //! ```compile_fail
-//! // There is no constructor, and the fields are private.
-//! fn forge() -> enforcement::Permit {
-//!     enforcement::Permit { recorded_at: schemas::ledger_entry::LedgerIndex(0) }
+//! // There is no constructor, and the fields are private (E0451): not even one permit's parts
+//! // make another.
+//! fn forge(permit: enforcement::Permit) -> enforcement::Permit {
+//!     enforcement::Permit { ..permit }
 //! }
 //! ```
 //!
@@ -38,8 +39,8 @@
 //!
 //! ```compile_fail
 //! // The right to write a dataset's tables is not made by hand either.
-//! fn forge(dataset: schemas::DatasetId) -> enforcement::IngestCapability {
-//!     enforcement::IngestCapability { dataset }
+//! fn forge(it: enforcement::IngestCapability) -> enforcement::IngestCapability {
+//!     enforcement::IngestCapability { ..it }
 //! }
 //! ```
 
