@@ -4,12 +4,14 @@
 //! It does not accept floating-point numbers: records carry integers and text, and a rounding rule
 //! is one more thing on which two implementations can differ.
 
+mod writer;
+
 use crypto::Digest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::Error;
+use writer::Writer;
 
 /// Largest canonical record in bytes. A data standard with a code table in it is the largest.
 pub const CANONICAL_BYTES_MAX: usize = 1 << 20;
@@ -20,11 +22,10 @@ pub const CANONICAL_BYTES_MAX: usize = 1 << 20;
 /// [`Error::Canonical`] when the record holds a floating-point number, an integer beyond ±2^53 or
 /// more than [`CANONICAL_BYTES_MAX`] bytes.
 pub fn to_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
-    let value = serde_json::to_value(record).map_err(|source| Error::Canonical {
-        why: source.to_string(),
-    })?;
     let mut out = Vec::with_capacity(512);
-    write(&value, &mut out)?;
+    record
+        .serialize(Writer::new(&mut out))
+        .map_err(|source| Error::Canonical { why: source.0 })?;
     if out.len() > CANONICAL_BYTES_MAX {
         return Err(Error::Canonical {
             why: format!("{} bytes, the limit is {CANONICAL_BYTES_MAX}", out.len()),
@@ -63,71 +64,135 @@ pub fn from_bytes<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Er
     Ok(record)
 }
 
-fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), Error> {
-    match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Bool(true) => out.extend_from_slice(b"true"),
-        Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => write_number(number, out)?,
-        Value::String(text) => write_string(text, out)?,
-        Value::Array(items) => {
-            out.push(b'[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write(item, out)?;
-            }
-            out.push(b']');
-        }
-        Value::Object(members) => {
-            // RFC 8785 section 3.2.3: sorted by UTF-16 code units, which differs from UTF-8 order
-            // for characters beyond the basic plane.
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16()));
-            out.push(b'{');
-            for (at, (name, member)) in sorted.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_string(name, out)?;
-                out.push(b':');
-                write(member, out)?;
-            }
-            out.push(b'}');
-        }
-    }
-    Ok(())
-}
-
-/// Integers up to 2^53 have one spelling everywhere; RFC 8785 appendix D warns about the rest.
-const INTEGER_MAX: u64 = 1 << 53;
-
-fn write_number(number: &serde_json::Number, out: &mut Vec<u8>) -> Result<(), Error> {
-    let fits = number.as_u64().is_some_and(|n| n <= INTEGER_MAX)
-        || number
-            .as_i64()
-            .is_some_and(|n| n.unsigned_abs() <= INTEGER_MAX);
-    if !fits {
-        return Err(Error::Canonical {
-            why: format!("{number} is not an integer between -2^53 and 2^53"),
-        });
-    }
-    out.extend_from_slice(number.to_string().as_bytes());
-    Ok(())
-}
-
-/// `serde_json` escapes exactly what RFC 8785 section 3.2.2.2 asks for.
-fn write_string(text: &str, out: &mut Vec<u8>) -> Result<(), Error> {
-    serde_json::to_writer(out, text).map_err(|source| Error::Canonical {
-        why: source.to_string(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    /// The form by the book: a tree of values, sorted, then written. The oracle of the writer.
+    fn by_the_book(value: &Value, out: &mut Vec<u8>) {
+        match value {
+            Value::Array(items) => {
+                out.push(b'[');
+                for (at, item) in items.iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    by_the_book(item, out);
+                }
+                out.push(b']');
+            }
+            Value::Object(members) => {
+                let mut sorted: Vec<_> = members.iter().collect();
+                sorted.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16()));
+                out.push(b'{');
+                for (at, (name, member)) in sorted.into_iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    // `serde_json` escapes exactly what RFC 8785 section 3.2.2.2 asks for.
+                    serde_json::to_writer(&mut *out, name).unwrap();
+                    out.push(b':');
+                    by_the_book(member, out);
+                }
+                out.push(b'}');
+            }
+            plain => serde_json::to_writer(out, plain).unwrap(),
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        const LARGEST: i64 = 1 << 53;
+        let text = "[a-c\\u{0}-\\u{22}\\\\\u{e9}\u{20ac}\u{fb33}\u{1f600}]{0,6}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (-LARGEST..=LARGEST).prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 48, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map(text, inner, 0..6)
+                    .prop_map(|it| Value::Object(it.into_iter().rev().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_writer_writes_what_the_book_says(value in value()) {
+            let mut expected = Vec::new();
+            by_the_book(&value, &mut expected);
+            let written = to_bytes(&value).unwrap();
+            prop_assert_eq!(&written, &expected);
+            prop_assert_eq!(from_bytes::<Value>(&written).unwrap(), value);
+        }
+    }
+
+    #[derive(Serialize)]
+    enum Shape {
+        Plain,
+        One(u8),
+        Two(u8, i8),
+        Named { z: bool, a: Option<char> },
+    }
+
+    #[derive(Serialize)]
+    #[serde(tag = "kind", rename_all = "snake_case")]
+    enum Tagged {
+        Inner { b: u64, a: () },
+    }
+
+    #[derive(Serialize)]
+    struct Flat {
+        z: u8,
+        #[serde(flatten)]
+        rest: BTreeMap<&'static str, i64>,
+    }
+
+    #[test]
+    fn every_shape_that_serde_knows_is_written_as_serde_json_means_it() {
+        fn check(record: &impl Serialize) {
+            let mut expected = Vec::new();
+            by_the_book(&serde_json::to_value(record).unwrap(), &mut expected);
+            let (written, expected) = (
+                String::from_utf8(to_bytes(record).unwrap()).unwrap(),
+                String::from_utf8(expected).unwrap(),
+            );
+            assert_eq!(written, expected);
+        }
+        check(&[Shape::Plain, Shape::One(1), Shape::Two(2, -2)]);
+        check(&Shape::Named { z: true, a: None });
+        check(&Shape::Named {
+            z: false,
+            a: Some('"'),
+        });
+        check(&Tagged::Inner { b: 1 << 53, a: () });
+        check(&Flat {
+            z: 1,
+            rest: [("a", -1), ("zz", 2)].into(),
+        });
+        check(&BTreeMap::from([(10_u64, "ten"), (9, "nine")]));
+        check(&(1_u8, "two", [0_u8; 0], i64::from(i32::MIN)));
+    }
+
+    #[test]
+    fn what_has_no_one_spelling_has_no_canonical_form() {
+        let twice = Flat {
+            z: 1,
+            rest: [("z", 2)].into(),
+        };
+        assert!(to_bytes(&twice).is_err());
+        assert!(to_bytes(&1.0_f64).is_err());
+        assert!(to_bytes(&((1_u64 << 53) + 1)).is_err());
+        assert!(to_bytes(&i64::MIN).is_err());
+        assert!(to_bytes(&BTreeMap::from([(None::<u8>, 1)])).is_err());
+        let deep = (0..200).fold(Value::Null, |inner, _| json!([inner]));
+        assert!(to_bytes(&deep).is_err());
+    }
 
     #[test]
     fn members_are_sorted_by_utf16_units_as_rfc_8785_section_3_2_3_shows() {
