@@ -13,7 +13,9 @@
 
 mod state_world;
 
-use catalog::state::{Batch, Signer, State, verify, verify_batch};
+use std::sync::Arc;
+
+use catalog::state::{Batch, EncodedProposal, Signer, State, verify, verify_batch};
 use crypto::{Label, SoftwareKey};
 use futures::executor::block_on;
 use schemas::command::{Command, Outcome, PersonSignature, Proposal, SignedProposal};
@@ -47,7 +49,12 @@ fn propose(id: &str, by: &str, command: Command) -> SignedProposal {
     }
 }
 
+fn encode(proposal: SignedProposal) -> Arc<EncodedProposal> {
+    Arc::new(EncodedProposal::new(proposal).unwrap())
+}
+
 fn batch(node: &str, proposals: Vec<SignedProposal>) -> Batch {
+    let proposals = proposals.into_iter().map(encode).collect();
     let signer = SoftwareKey::new(secret(node));
     block_on(Batch::sign(node_id(node), proposals, &signer)).unwrap()
 }
@@ -165,7 +172,9 @@ fn a_batch_counts_only_under_its_nodes_signature() {
     let mut resigned = good.clone();
     resigned.signature = some_signature();
     let mut swapped = good;
-    swapped.proposals[0].signature = propose("z", "port-steward", describe("z")).signature;
+    let mut inside = propose("a", "port-steward", describe("a"));
+    inside.signature = propose("z", "port-steward", describe("z")).signature;
+    swapped.proposals[0] = encode(inside);
     for (name, bad, expected) in [
         ("another node", other_node, "RR"),
         ("another key", other_key, "RR"),
@@ -306,7 +315,8 @@ fn signed_records_inside_commands_are_verified_too() {
     ];
     for (name, by, command, expected) in cases {
         let one = propose("x", by, command);
-        assert_eq!(verify(state, &one).is_ok(), expected == "N", "{name}");
+        let encoded = encode(one.clone());
+        assert_eq!(verify(state, &encoded).is_ok(), expected == "N", "{name}");
         assert_eq!(verdicts(state, &batch(by, vec![one])), expected, "{name}");
     }
 }

@@ -21,7 +21,7 @@ use crate::raft::leading::Leading;
 use crate::raft::options::{Options, PROPOSALS_QUEUED_BYTES_MAX};
 use crate::raft::peers::{CallFailure, Peers};
 use crate::raft::types::Raft;
-use crate::state::Batch;
+use crate::state::{Batch, EncodedProposal};
 
 /// What became of a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) struct Batcher {
 }
 
 struct Waiting {
-    proposal: SignedProposal,
+    proposal: Arc<EncodedProposal>,
     len: usize,
     reply: oneshot::Sender<Result<Applied, Failure>>,
     _room: OwnedSemaphorePermit,
@@ -111,6 +111,8 @@ impl Batcher {
 
     /// Proposes a command and waits until it is applied or refused.
     pub(crate) async fn propose(&self, proposal: SignedProposal) -> Result<Applied, Error> {
+        // What has no canonical form must not get into a batch with others.
+        let proposal = Arc::new(EncodedProposal::new(proposal)?);
         let len = proposal_len(&proposal)?;
         let pushback = || Error::Pushback {
             waiting: self.waiting.load(Ordering::Relaxed),
@@ -217,7 +219,7 @@ async fn bring(sender: Sender, batch: Vec<Waiting>, _permit: OwnedSemaphorePermi
 
 impl Sender {
     /// Signs proposals of this node as one batch.
-    pub(crate) async fn sign(&self, proposals: Vec<SignedProposal>) -> Result<Bytes, Error> {
+    pub(crate) async fn sign(&self, proposals: Vec<Arc<EncodedProposal>>) -> Result<Bytes, Error> {
         let batch = Batch::sign(self.node.clone(), proposals, &*self.signer).await?;
         encode_batch(&batch)
     }

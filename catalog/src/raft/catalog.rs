@@ -28,7 +28,7 @@ use crate::raft::published::Published;
 use crate::raft::server::serve;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::types::Raft;
-use crate::state::{Batch, State};
+use crate::state::{Batch, EncodedProposal, State};
 use crate::{Error, View};
 
 /// The catalog on this node. Cloning shares it; the last clone that goes away stops it.
@@ -149,7 +149,8 @@ impl Catalog {
     /// cluster behind that nobody can found.
     async fn rehearse(&self, proposal: SignedProposal) -> Result<(), Error> {
         let sender = &self.running.member.sender;
-        let batch = Batch::sign(sender.node.clone(), vec![proposal], &*sender.signer).await?;
+        let proposals = vec![Arc::new(EncodedProposal::new(proposal)?)];
+        let batch = Batch::sign(sender.node.clone(), proposals, &*sender.signer).await?;
         let outcomes = blocking(move || {
             let mut state = State::new();
             Ok(state.apply_batch(1, &batch).outcomes)

@@ -4,23 +4,27 @@
 //! checked before it is believed, and nothing is reserved on a peer's word.
 //!
 //! ```text
-//!   batch   01 | len16 node | key (32) | len16 signature (DER) | count32 { len32 proposal (JSON) }
+//!   batch   02 | len16 node | key (32) | len16 signature (DER) | count32 { proposal }
+//!   proposal   len32 canonical JSON | 00
+//!                                   | 01 key (32) len16 signature (DER)   a person's
 //!   entry   01 | term64 node64 index64 | 00                              blank
 //!                                      | 01 count32 { len32 batch }      commands
 //!                                      | 02 membership (JSON)            membership
 //! ```
 
+use std::sync::Arc;
+
 use bytes::{Buf, Bytes};
 use crypto::{Digest, KeyId, Signature};
 use openraft::{CommittedLeaderId, EntryPayload};
 use schemas::NodeId;
-use schemas::canonical::{self, CANONICAL_BYTES_MAX};
-use schemas::command::SignedProposal;
+use schemas::canonical::CANONICAL_BYTES_MAX;
+use schemas::command::PersonSignature;
 
 use crate::Error;
 use crate::raft::options::BATCH_COMMANDS_MAX;
 use crate::raft::types::{Entry, LogId, Payload};
-use crate::state::Batch;
+use crate::state::{Batch, EncodedProposal};
 
 /// Most bytes of one proposal: the largest record with room for its frame and signature.
 pub(crate) const PROPOSAL_BYTES_MAX: usize = CANONICAL_BYTES_MAX + (64 << 10);
@@ -45,9 +49,12 @@ pub(crate) const APPEND_BYTES_AIM: usize = 2 << 20;
 /// frames. gRPC refuses what is larger before it is buffered.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
-/// A person's key and signature with their names, in a proposal's JSON.
-const SIGNATURE_BYTES: usize = 320;
+/// A person's key and signature, and the lengths around them.
+const SIGNATURE_BYTES: usize = 128;
 
+const BATCH_VERSION: u8 = 2;
+const NODE_ALONE: u8 = 0;
+const PERSON: u8 = 1;
 const VERSION: u8 = 1;
 const ENTRY_BLANK: u8 = 0;
 const ENTRY_COMMANDS: u8 = 1;
@@ -56,10 +63,9 @@ const ENTRY_MEMBERSHIP: u8 = 2;
 /// How many bytes a proposal takes in a batch, about.
 ///
 /// # Errors
-/// [`Error::TooLarge`] above [`PROPOSAL_BYTES_MAX`]; [`Error::Record`] without canonical form.
-pub(crate) fn proposal_len(proposal: &SignedProposal) -> Result<usize, Error> {
-    // What cannot be signed must not get into a batch with others.
-    let bytes = canonical::to_bytes(&proposal.proposal)?.len() + SIGNATURE_BYTES;
+/// [`Error::TooLarge`] above [`PROPOSAL_BYTES_MAX`].
+pub(crate) fn proposal_len(proposal: &EncodedProposal) -> Result<usize, Error> {
+    let bytes = proposal.bytes().len() + SIGNATURE_BYTES;
     if bytes > PROPOSAL_BYTES_MAX {
         return Err(Error::TooLarge {
             what: "proposal",
@@ -75,8 +81,9 @@ pub(crate) fn proposal_len(proposal: &SignedProposal) -> Result<usize, Error> {
 /// # Errors
 /// [`Error::TooLarge`] above [`BATCH_BYTES_MAX`] and [`BATCH_COMMANDS_MAX`].
 pub(crate) fn encode_batch(batch: &Batch) -> Result<Bytes, Error> {
-    let mut bytes = Vec::with_capacity(BATCH_BYTES_AIM);
-    bytes.push(VERSION);
+    let bodies: usize = batch.proposals.iter().map(|it| it.bytes().len()).sum();
+    let mut bytes = Vec::with_capacity(bodies + batch.proposals.len() * SIGNATURE_BYTES + 256);
+    bytes.push(BATCH_VERSION);
     put_short(
         &mut bytes,
         "node identifier",
@@ -86,13 +93,15 @@ pub(crate) fn encode_batch(batch: &Batch) -> Result<Bytes, Error> {
     put_short(&mut bytes, "signature", batch.signature.as_der())?;
     put_count(&mut bytes, batch.proposals.len())?;
     for proposal in &batch.proposals {
-        let start = bytes.len();
-        bytes.extend_from_slice(&[0; 4]);
-        serde_json::to_writer(&mut bytes, proposal)
-            .map_err(|source| Error::malformed("proposal", source))?;
-        let len = bytes.len() - start - 4;
-        let len = u32::try_from(len).map_err(|_| too_long("proposal", len))?;
-        bytes[start..start + 4].copy_from_slice(&len.to_be_bytes());
+        put_long(&mut bytes, proposal.bytes())?;
+        match proposal.signature() {
+            None => bytes.push(NODE_ALONE),
+            Some(person) => {
+                bytes.push(PERSON);
+                bytes.extend_from_slice(person.key.as_bytes());
+                put_short(&mut bytes, "signature", person.signature.as_der())?;
+            }
+        }
     }
     if bytes.len() > BATCH_BYTES_MAX || batch.proposals.len() > BATCH_COMMANDS_MAX {
         return Err(Error::TooLarge {
@@ -121,21 +130,27 @@ pub(crate) fn decode_batch(bytes: &Bytes) -> Result<Batch, Error> {
         what: WHAT,
         bytes: bytes.clone(),
     };
-    rest.version()?;
+    rest.version(BATCH_VERSION)?;
     let node = rest.short()?;
     let node = std::str::from_utf8(&node).map_err(|source| Error::malformed(WHAT, source))?;
     let node = NodeId::parse(node).map_err(|source| Error::malformed(WHAT, source))?;
-    let key = KeyId::from_digest(Digest::from_bytes(rest.digest()?));
-    let signature = rest.short()?;
-    let signature =
-        Signature::from_der(&signature).map_err(|source| Error::malformed(WHAT, source))?;
+    let key = rest.key()?;
+    let signature = rest.signature()?;
     let count = rest.count(BATCH_COMMANDS_MAX)?;
     let mut proposals = Vec::new();
     for _ in 0..count {
-        let proposal = rest.long()?;
-        proposals.push(
-            serde_json::from_slice(&proposal).map_err(|source| Error::malformed(WHAT, source))?,
-        );
+        let bytes = rest.long()?;
+        let signature = match rest.byte()? {
+            NODE_ALONE => None,
+            PERSON => Some(PersonSignature {
+                key: rest.key()?,
+                signature: rest.signature()?,
+            }),
+            other => return Err(Error::malformed(WHAT, format!("mark {other} is not known"))),
+        };
+        let proposal = EncodedProposal::from_bytes(bytes, signature)
+            .map_err(|source| Error::malformed(WHAT, source))?;
+        proposals.push(Arc::new(proposal));
     }
     rest.end()?;
     Ok(Batch {
@@ -180,7 +195,7 @@ pub(crate) fn encode_entry(entry: &Entry) -> Result<Bytes, Error> {
 pub(crate) fn decode_entry(bytes: Bytes) -> Result<Entry, Error> {
     const WHAT: &str = "log entry";
     let mut rest = Reader { what: WHAT, bytes };
-    rest.version()?;
+    rest.version(VERSION)?;
     let log_id = rest.log_id()?;
     let payload = match rest.byte()? {
         ENTRY_BLANK => {
@@ -254,14 +269,24 @@ impl Reader {
         Ok(())
     }
 
-    fn version(&mut self) -> Result<(), Error> {
-        match self.byte()? {
-            VERSION => Ok(()),
-            other => Err(Error::malformed(
-                self.what,
-                format!("version {other} is not known"),
-            )),
+    fn version(&mut self, known: u8) -> Result<(), Error> {
+        let version = self.byte()?;
+        if version == known {
+            return Ok(());
         }
+        Err(Error::malformed(
+            self.what,
+            format!("version {version} is not known"),
+        ))
+    }
+
+    fn key(&mut self) -> Result<KeyId, Error> {
+        Ok(KeyId::from_digest(Digest::from_bytes(self.digest()?)))
+    }
+
+    fn signature(&mut self) -> Result<Signature, Error> {
+        let signature = self.short()?;
+        Signature::from_der(&signature).map_err(|source| Error::malformed(self.what, source))
     }
 
     fn byte(&mut self) -> Result<u8, Error> {

@@ -22,6 +22,7 @@ use crate::raft::log_store::LogStore;
 use crate::raft::peers::{Admission, CallFailure, Peers};
 use crate::raft::published::Published;
 use crate::raft::types::Raft;
+use crate::state::EncodedProposal;
 use crate::{Error, View};
 
 /// The parts of a member that its program, its server and its tasks share.
@@ -252,7 +253,11 @@ impl Member {
             at: now,
             command: Command::Tick { now },
         });
-        let ticked = match self.sender.sign(vec![proposal]).await {
+        let signed = match EncodedProposal::new(proposal) {
+            Ok(proposal) => self.sender.sign(vec![Arc::new(proposal)]).await,
+            Err(error) => Err(error.into()),
+        };
+        let ticked = match signed {
             Ok(batch) => self
                 .leading
                 .propose(batch, None)

@@ -8,6 +8,8 @@ use openraft::entry::RaftEntry;
 use openraft::testing::{StoreBuilder, Suite};
 use openraft::{BasicNode, CommittedLeaderId, EntryPayload, Membership};
 use proptest::prelude::*;
+use schemas::CommandId;
+use schemas::command::{Author, Command, Proposal, SignedProposal};
 use tonic::{Code, Request};
 
 use super::codec::{
@@ -23,7 +25,7 @@ use super::published::Published;
 use super::state_machine::StateMachine;
 use super::types::{Entry, LogId, Payload, StorageError, TypeConfig};
 use super::wire::proto;
-use crate::state::{Batch, State};
+use crate::state::{Batch, EncodedProposal, State};
 use crate::{Clock, Error};
 
 #[expect(dead_code, reason = "each test uses a part of the world")]
@@ -102,8 +104,17 @@ proptest! {
 #[tokio::test]
 async fn a_batch_is_read_as_it_was_signed_and_not_beyond_its_limit() {
     let key = crypto::SoftwareKey::new(secret("node-1"));
-    let proposals = vec![register("port"), register("customs")];
-    let batch = Batch::sign(raft_world::node_id(1), proposals, &key)
+    let node = SignedProposal::by_node(Proposal {
+        id: CommandId::parse("tick-1").unwrap(),
+        author: Author::Node(raft_world::node_id(1)),
+        at: raft_world::now(),
+        command: Command::Tick {
+            now: raft_world::now(),
+        },
+    });
+    let proposals = [register("port"), node, register("customs")];
+    let proposals = proposals.map(|it| Arc::new(EncodedProposal::new(it).unwrap()));
+    let batch = Batch::sign(raft_world::node_id(1), proposals.into(), &key)
         .await
         .unwrap();
     let bytes = encode_batch(&batch).unwrap();

@@ -2,19 +2,87 @@
 //!
 //! It does not say whether the signature holds: [`super::verify_batch`] does.
 
-use crypto::{Error, KeyId, Label, Signature, Signer};
-use schemas::command::SignedProposal;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crypto::{Digest, Error, KeyId, Label, Signature, Signer};
+use schemas::command::{PersonSignature, Proposal, SignedProposal};
 use schemas::{NodeId, canonical};
-use serde::{Deserialize, Serialize};
+
+/// A proposal with its canonical bytes: made once where it enters, and from then on carried,
+/// hashed and verified as these bytes and no others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedProposal {
+    proposal: Proposal,
+    signature: Option<PersonSignature>,
+    bytes: Bytes,
+    digest: Digest,
+}
+
+impl EncodedProposal {
+    /// Encodes a proposal.
+    ///
+    /// # Errors
+    /// [`schemas::Error::Canonical`] when it has no canonical form.
+    pub fn new(signed: SignedProposal) -> Result<Self, schemas::Error> {
+        let bytes = Bytes::from(canonical::to_bytes(&signed.proposal)?);
+        Ok(Self {
+            proposal: signed.proposal,
+            signature: signed.signature,
+            digest: Digest::of(&bytes),
+            bytes,
+        })
+    }
+
+    /// Reads a proposal from its canonical bytes; any other spelling of it is refused, so that
+    /// the signature covers exactly what was read.
+    ///
+    /// # Errors
+    /// [`schemas::Error::Canonical`].
+    pub fn from_bytes(
+        bytes: Bytes,
+        signature: Option<PersonSignature>,
+    ) -> Result<Self, schemas::Error> {
+        Ok(Self {
+            proposal: canonical::from_bytes(&bytes)?,
+            signature,
+            digest: Digest::of(&bytes),
+            bytes,
+        })
+    }
+
+    /// What is proposed.
+    #[must_use]
+    pub const fn proposal(&self) -> &Proposal {
+        &self.proposal
+    }
+
+    /// The person's signature over [`Self::bytes`].
+    #[must_use]
+    pub const fn signature(&self) -> Option<&PersonSignature> {
+        self.signature.as_ref()
+    }
+
+    /// The canonical bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// SM3 of the canonical bytes.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+}
 
 /// Proposals of one node with the node's signature over all of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// The proposing node.
     pub node: NodeId,
     /// At most [`Batch::PROPOSALS_MAX`]; a longer batch is refused whole.
-    pub proposals: Vec<SignedProposal>,
+    pub proposals: Vec<Arc<EncodedProposal>>,
     /// The node's key.
     pub key: KeyId,
     /// Under [`Label::Batch`] over [`Batch::signed_bytes`].
@@ -32,17 +100,13 @@ impl Batch {
     /// Signs proposals as a batch of `node`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a proposal without canonical form; what the signer says
-    /// when it cannot sign now.
+    /// What the signer says when it cannot sign now.
     pub async fn sign(
         node: NodeId,
-        proposals: Vec<SignedProposal>,
+        proposals: Vec<Arc<EncodedProposal>>,
         signer: &dyn Signer,
     ) -> Result<Self, Error> {
-        let bytes = Self::signed_bytes(&node, &proposals).map_err(|_| Error::InvalidArgument {
-            what: "proposal",
-            reason: "it has no canonical form: numbers beyond 2^53, or more than 1 MiB",
-        })?;
+        let bytes = Self::signed_bytes(&node, &proposals);
         let signature = signer.sign(Self::LABEL, &bytes).await?;
         Ok(Self {
             node,
@@ -52,41 +116,27 @@ impl Batch {
         })
     }
 
-    /// What the node signs: its identifier, the number of proposals, and each one's canonical
-    /// bytes and person's signature, every part behind its length in eight bytes, big-endian, so
-    /// that no two batches give the same bytes.
-    ///
-    /// # Errors
-    /// [`schemas::Error::Canonical`] when a proposal has no canonical form.
-    pub fn signed_bytes(
-        node: &NodeId,
-        proposals: &[SignedProposal],
-    ) -> Result<Vec<u8>, schemas::Error> {
-        let mut encoded = Vec::with_capacity(proposals.len());
-        for signed in proposals {
-            encoded.push(canonical::to_bytes(&signed.proposal)?);
-        }
-        Ok(frame(node, proposals, &encoded))
-    }
-}
-
-/// [`Batch::signed_bytes`] from canonical bytes that were made before.
-pub(crate) fn frame(node: &NodeId, proposals: &[SignedProposal], encoded: &[Vec<u8>]) -> Vec<u8> {
-    let body: usize = encoded.iter().map(Vec::len).sum();
-    let mut out = Vec::with_capacity(body + proposals.len() * PROPOSAL_OVERHEAD_BYTES + 128);
-    put(&mut out, node.as_str().as_bytes());
-    put_length(&mut out, proposals.len());
-    for (signed, bytes) in proposals.iter().zip(encoded) {
-        put(&mut out, bytes);
-        match &signed.signature {
-            None => put_length(&mut out, 0),
-            Some(person) => {
-                put(&mut out, person.key.as_bytes());
-                put(&mut out, person.signature.as_der());
+    /// What the node signs: its identifier, the number of proposals, and of each one the SM3 of
+    /// its canonical bytes and the person's key and signature; every part behind its length in
+    /// eight bytes, big-endian, so that no two batches give the same bytes. A digest stands for
+    /// the bytes, so that each proposal is hashed once on a replica.
+    #[must_use]
+    pub fn signed_bytes(node: &NodeId, proposals: &[Arc<EncodedProposal>]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(proposals.len() * PROPOSAL_BYTES_ABOUT + 128);
+        put(&mut out, node.as_str().as_bytes());
+        put_length(&mut out, proposals.len());
+        for proposal in proposals {
+            put(&mut out, proposal.digest.as_bytes());
+            match &proposal.signature {
+                None => put_length(&mut out, 0),
+                Some(person) => {
+                    put(&mut out, person.key.as_bytes());
+                    put(&mut out, person.signature.as_der());
+                }
             }
         }
+        out
     }
-    out
 }
 
 fn put(out: &mut Vec<u8>, part: &[u8]) {
@@ -99,5 +149,5 @@ fn put_length(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(&u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes());
 }
 
-/// Key, signature and four lengths of one proposal.
-const PROPOSAL_OVERHEAD_BYTES: usize = 32 + 72 + 4 * 8;
+/// Digest, key, signature and lengths of one proposal.
+const PROPOSAL_BYTES_ABOUT: usize = 32 + 32 + 72 + 3 * 8;

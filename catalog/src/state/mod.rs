@@ -39,7 +39,7 @@ mod transfer;
 mod version;
 mod window;
 
-pub use batch::Batch;
+pub use batch::{Batch, EncodedProposal};
 pub use clock::AUTHOR_SKEW_MAX_MS;
 pub use record::{
     Clock, Federation, RecordKey, RecordKind, RememberedCommand, Submission, WitnessedCheckpoint,

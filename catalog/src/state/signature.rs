@@ -8,6 +8,9 @@
 //! verdicts are a function of the batch and of the state just before it. Only the cosignature of
 //! a witness is checked in `apply`, because the bytes that it covers are in the state.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use crypto::sm2::verify_batch as verify_all;
 use crypto::{Digest, KeyId, Label, PublicKey, Signature};
 use schemas::command::{Author, Command, Proposal, SignedProposal};
@@ -16,7 +19,7 @@ use schemas::participant::{Node, Person};
 use schemas::{NodeId, Signed, canonical};
 use serde::Serialize;
 
-use super::batch::{Batch, frame};
+use super::batch::{Batch, EncodedProposal};
 use super::store::State;
 
 /// Whose signature holds over a proposal.
@@ -42,16 +45,15 @@ pub enum Signer {
 /// A proposal whose signature bytes were checked. Made by [`verify_batch`] only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedProposal {
-    proposal: Proposal,
+    encoded: Arc<EncodedProposal>,
     signer: Signer,
-    digest: Digest,
 }
 
 impl VerifiedProposal {
     /// What is proposed.
     #[must_use]
-    pub const fn proposal(&self) -> &Proposal {
-        &self.proposal
+    pub fn proposal(&self) -> &Proposal {
+        self.encoded.proposal()
     }
 
     /// Whose signature holds over it.
@@ -62,8 +64,8 @@ impl VerifiedProposal {
 
     /// SM3 of the proposal's canonical bytes.
     #[must_use]
-    pub const fn digest(&self) -> Digest {
-        self.digest
+    pub fn digest(&self) -> Digest {
+        self.encoded.digest()
     }
 
     /// Takes a signer at its word, so that tests can apply thousands of commands a second.
@@ -74,12 +76,8 @@ impl VerifiedProposal {
         proposal: Proposal,
         signer: Signer,
     ) -> Result<Self, schemas::Error> {
-        let digest = canonical::digest(&proposal)?;
-        Ok(Self {
-            proposal,
-            signer,
-            digest,
-        })
+        let encoded = Arc::new(EncodedProposal::new(SignedProposal::by_node(proposal))?);
+        Ok(Self { encoded, signer })
     }
 }
 
@@ -89,52 +87,32 @@ impl VerifiedProposal {
 ///
 /// # Errors
 /// A sentence with what is wrong and what to do.
-pub fn verify(state: &State, signed: &SignedProposal) -> Result<(), String> {
-    let keys = Keys::new(state, std::slice::from_ref(signed));
-    let bytes = canonical::to_bytes(&signed.proposal).map_err(|error| error.to_string())?;
-    let (_, checks) = checks_of(&keys, None, signed, bytes)?;
+pub fn verify(state: &State, signed: &EncodedProposal) -> Result<(), String> {
+    let keys = Keys::new(state, Some(signed.proposal()));
+    let (_, checks) = checks_of(&keys, None, signed)?;
     checks.iter().try_for_each(Check::run)
 }
 
 /// Checks every signature of a batch, in parallel, and returns one verdict for each proposal.
 #[must_use]
 pub fn verify_batch(state: &State, batch: &Batch) -> Vec<VerifiedProposal> {
-    let mut encoded = Vec::with_capacity(batch.proposals.len());
-    let mut unreadable = None;
-    for (at, signed) in batch.proposals.iter().enumerate() {
-        encoded.push(
-            canonical::to_bytes(&signed.proposal).unwrap_or_else(|error| {
-                unreadable.get_or_insert_with(|| format!("proposal {at} of the batch: {error}"));
-                Vec::new()
-            }),
-        );
-    }
-    let digests: Vec<Digest> = encoded.iter().map(|bytes| Digest::of(bytes)).collect();
-    let keys = Keys::new(state, &batch.proposals);
-    let signers = match check_node(&keys, batch, &encoded, unreadable) {
+    let first = batch.proposals.first().map(|first| first.proposal());
+    let keys = Keys::new(state, first);
+    let signers = match check_node(&keys, batch) {
         Err(why) => vec![Signer::Rejected { why }; batch.proposals.len()],
-        Ok(()) => check_proposals(&keys, batch, encoded),
+        Ok(()) => check_proposals(&keys, batch),
     };
-    let verdicts = batch.proposals.iter().zip(signers).zip(digests);
+    let verdicts = batch.proposals.iter().zip(signers);
     verdicts
-        .map(|((signed, signer), digest)| VerifiedProposal {
-            proposal: signed.proposal.clone(),
+        .map(|(encoded, signer)| VerifiedProposal {
+            encoded: Arc::clone(encoded),
             signer,
-            digest,
         })
         .collect()
 }
 
 /// The node's signature covers the batch; without it nothing in the batch counts.
-fn check_node(
-    keys: &Keys<'_>,
-    batch: &Batch,
-    encoded: &[Vec<u8>],
-    unreadable: Option<String>,
-) -> Result<(), String> {
-    if let Some(why) = unreadable {
-        return Err(why);
-    }
+fn check_node(keys: &Keys<'_>, batch: &Batch) -> Result<(), String> {
     if batch.proposals.len() > Batch::PROPOSALS_MAX {
         return Err(format!(
             "the batch has {} proposals, the limit is {}; send several batches",
@@ -151,17 +129,16 @@ fn check_node(
                 batch.node
             )
         })?;
-    let bytes = frame(&batch.node, &batch.proposals, encoded);
+    let bytes = Batch::signed_bytes(&batch.node, &batch.proposals);
     key.verify(Batch::LABEL, &bytes, &batch.signature)
         .map_err(|_| format!("node {}'s signature does not fit the batch", batch.node))
 }
 
-fn check_proposals(keys: &Keys<'_>, batch: &Batch, encoded: Vec<Vec<u8>>) -> Vec<Signer> {
+fn check_proposals(keys: &Keys<'_>, batch: &Batch) -> Vec<Signer> {
     let drafts: Vec<Result<(Signer, Vec<Check<'_>>), String>> = batch
         .proposals
         .iter()
-        .zip(encoded)
-        .map(|(signed, bytes)| checks_of(keys, Some(batch), signed, bytes))
+        .map(|signed| checks_of(keys, Some(batch), signed))
         .collect();
     let all: Vec<(PublicKey, Label, &[u8], &Signature)> = drafts
         .iter()
@@ -192,12 +169,11 @@ fn check_proposals(keys: &Keys<'_>, batch: &Batch, encoded: Vec<Vec<u8>>) -> Vec
 fn checks_of<'a>(
     keys: &Keys<'a>,
     batch: Option<&Batch>,
-    signed: &'a SignedProposal,
-    bytes: Vec<u8>,
+    signed: &'a EncodedProposal,
 ) -> Result<(Signer, Vec<Check<'a>>), String> {
-    let proposal = &signed.proposal;
+    let proposal = signed.proposal();
     let mut checks = carried(keys, &proposal.command)?;
-    let signer = match (&proposal.author, &signed.signature) {
+    let signer = match (&proposal.author, signed.signature()) {
         (Author::Person { person, .. }, Some(by)) => {
             let key = keys
                 .any(&by.key)
@@ -206,7 +182,7 @@ fn checks_of<'a>(
                 what: "the person's signature does not fit the proposal; sign it again",
                 key,
                 label: SignedProposal::LABEL,
-                bytes,
+                bytes: signed.bytes().clone(),
                 signature: &by.signature,
             });
             Signer::Person(by.key)
@@ -294,7 +270,7 @@ struct Check<'a> {
     what: &'static str,
     key: &'a PublicKey,
     label: Label,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     signature: &'a Signature,
 }
 
@@ -312,6 +288,7 @@ impl<'a> Check<'a> {
             )
         })?;
         let bytes = canonical::to_bytes(&signed.body).map_err(|error| error.to_string())?;
+        let bytes = Bytes::from(bytes);
         Ok(Self {
             what,
             key,
@@ -345,8 +322,8 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    fn new(state: &'a State, proposals: &'a [SignedProposal]) -> Self {
-        let founding = match proposals.first().map(|first| &first.proposal.command) {
+    fn new(state: &'a State, first: Option<&'a Proposal>) -> Self {
+        let founding = match first.map(|first| &first.command) {
             Some(Command::Found { node, persons, .. }) if state.federation.is_none() => {
                 Some((&**node, persons.as_slice()))
             }
