@@ -3,10 +3,12 @@
 //! It does not store anything and it does not sign: a root is a number that others sign. Leaves
 //! and nodes are hashed under different prefixes, so that a node can never be shown as a leaf.
 
+mod content;
 pub mod map;
 mod proof;
 mod tree;
 
+pub use content::{CONTENT_PIECE_BYTES, ContentHasher};
 pub use proof::{ConsistencyProof, InclusionProof};
 pub use tree::Tree;
 
@@ -22,6 +24,12 @@ pub fn leaf_digest(bytes: &[u8]) -> Digest {
     hasher.update(&[LEAF_PREFIX]);
     hasher.update(bytes);
     hasher.finish()
+}
+
+/// The digests of many leaves, as [`leaf_digest`] gives each.
+#[must_use]
+pub fn leaf_digests(leaves: &[&[u8]]) -> Vec<Digest> {
+    leaves.iter().map(|leaf| leaf_digest(leaf)).collect()
 }
 
 /// The digest of an inner node: SM3(01 || left || right).
