@@ -249,7 +249,7 @@ pub struct DatasetVersion {
     /// SM3 of the canonical Arrow schema of the table.
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub schema_digest: Digest,
-    /// SM3 Merkle root over the version's files: their names, sizes and SM3 digests, by name.
+    /// SM3 Merkle root over the version's files: their names, sizes and content digests, by name.
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub content_digest: Digest,
     /// What the quality rules said.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use crypto::{Digest, Hasher};
+use crypto::Digest;
+use crypto::merkle::ContentHasher;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -39,7 +40,7 @@ pub struct StagedFile {
     pub rows: u64,
     /// Its bytes.
     pub bytes: u64,
-    /// SM3 of its bytes.
+    /// Of its bytes: [`ContentHasher`].
     pub digest: Digest,
 }
 
@@ -149,7 +150,7 @@ fn write_error(source: parquet::errors::ParquetError) -> Error {
 /// A file whose bytes are hashed as they are written.
 struct HashingFile {
     file: File,
-    hasher: Hasher,
+    hasher: ContentHasher,
     bytes: u64,
 }
 
@@ -158,7 +159,7 @@ impl HashingFile {
         let file = File::create_new(path).map_err(Error::io("create a staged file"))?;
         Ok(Self {
             file,
-            hasher: Hasher::new(),
+            hasher: ContentHasher::new(),
             bytes: 0,
         })
     }

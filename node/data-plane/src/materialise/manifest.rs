@@ -20,7 +20,7 @@ pub(crate) struct ArtefactFile {
     pub(crate) name: String,
     /// Its size in bytes.
     pub(crate) bytes: u64,
-    /// SM3 of its content.
+    /// Of its content: [`crypto::merkle::ContentHasher`].
     pub(crate) digest: Digest,
 }
 

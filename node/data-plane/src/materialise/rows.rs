@@ -3,13 +3,13 @@
 //! It does not know grants: it is given columns, a filter and masks that were decided elsewhere.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use crypto::Hasher;
+use crypto::merkle::ContentHasher;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::expr_fn::ident;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig};
@@ -34,6 +34,9 @@ const BATCH_ROWS: usize = 8_192;
 
 /// Batches between the scan and the writer. Two would do; four hide a slow disk.
 const BATCHES_WAITING_MAX: usize = 4;
+
+/// Bytes that are read at once for hashing: what the hash takes at once.
+const READ_BYTES: usize = 256 << 10;
 
 /// Rows of one row group, as other Parquet writers have it.
 const ROW_GROUP_ROWS: usize = 1 << 20;
@@ -256,7 +259,7 @@ fn close_file(writer: ArrowWriter<HashedFile>, at: usize) -> Result<ArtefactFile
 /// A file that hashes what is written to it.
 struct HashedFile {
     file: File,
-    hasher: Hasher,
+    hasher: ContentHasher,
     bytes: u64,
 }
 
@@ -265,7 +268,7 @@ impl HashedFile {
         let file = File::create_new(path).map_err(Error::io("create an artefact's file"))?;
         Ok(Self {
             file,
-            hasher: Hasher::new(),
+            hasher: ContentHasher::new(),
             bytes: 0,
         })
     }
@@ -286,11 +289,22 @@ impl Write for HashedFile {
     }
 }
 
-/// SM3 and size of a file that exists.
+/// Digest and size of a file that exists.
 pub(crate) fn digest_of_file(path: &Path, name: String) -> Result<ArtefactFile, Error> {
     let mut file = File::open(path).map_err(Error::io("open a pinned file"))?;
-    let mut hasher = Hasher::new();
-    let bytes = io::copy(&mut file, &mut hasher).map_err(Error::io("hash a pinned file"))?;
+    let mut hasher = ContentHasher::new();
+    let mut buffer = vec![0; READ_BYTES];
+    let mut bytes: u64 = 0;
+    loop {
+        let read = file
+            .read(&mut buffer)
+            .map_err(Error::io("hash a pinned file"))?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+        bytes = bytes.saturating_add(u64::try_from(read).unwrap_or(0));
+    }
     Ok(ArtefactFile {
         name,
         bytes,

@@ -15,10 +15,10 @@ use crate::ingest::StagedFile;
 struct Leaf<'a> {
     name: &'a str,
     bytes: u64,
-    sm3: Digest,
+    content: Digest,
 }
 
-/// SM3 Merkle root (RFC 6962 shape) over name, size and SM3 of each file, by name.
+/// SM3 Merkle root (RFC 6962 shape) over name, size and content digest of each file, by name.
 pub(crate) fn content_digest(files: &[StagedFile]) -> Result<Digest, Error> {
     content_digest_of(
         files
@@ -34,8 +34,12 @@ pub(crate) fn content_digest_of<'a>(
     let mut files: Vec<_> = files.collect();
     files.sort_unstable();
     let mut leaves = Vec::with_capacity(files.len());
-    for (name, bytes, sm3) in files {
-        let leaf = Leaf { name, bytes, sm3 };
+    for (name, bytes, content) in files {
+        let leaf = Leaf {
+            name,
+            bytes,
+            content,
+        };
         let bytes = canonical::to_bytes(&leaf).map_err(|source| Error::Record {
             what: "hash a version's files",
             why: source.to_string(),

@@ -127,7 +127,10 @@ async fn what_a_dead_job_left_in_the_table_is_replaced_and_never_read() {
     assert_eq!(names(&raw), ["job-1-P0-00000.parquet"]);
     assert!(!table.join("job-1-P7-00000.parquet").exists());
     let bytes = std::fs::read(&raw.files[0]).unwrap();
-    assert_eq!(crypto::Digest::of(&bytes), files[0].digest);
+    assert_eq!(
+        crypto::merkle::ContentHasher::digest(&bytes),
+        files[0].digest
+    );
 }
 
 #[test]

@@ -3,44 +3,108 @@
 //! It does not know what the bytes mean; it cuts and joins.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use super::offer::chunk_range;
+use super::offer::{chunk_count, chunk_range};
 use crate::Error;
 use crate::materialise::Manifest;
+
+/// How the files of an artefact lie one after another, in the manifest's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    sizes: Vec<u64>,
+    bytes: u64,
+}
+
+/// The part of a chunk that lies in one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// The file's position in the manifest.
+    pub(crate) file: usize,
+    /// Where the part begins in the file.
+    pub(crate) offset: u64,
+    /// Where it lies in the chunk.
+    pub(crate) within: Range<usize>,
+}
+
+impl Layout {
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        Self::new(manifest.files.iter().map(|file| file.bytes).collect())
+    }
+
+    pub(crate) fn new(sizes: Vec<u64>) -> Self {
+        let bytes = sizes.iter().copied().fold(0, u64::saturating_add);
+        Self { sizes, bytes }
+    }
+
+    pub(crate) fn files(&self) -> usize {
+        self.sizes.len()
+    }
+
+    pub(crate) fn chunk_count(&self) -> u64 {
+        chunk_count(self.bytes)
+    }
+
+    /// Bytes of a chunk; none beyond the last.
+    pub(crate) fn chunk_bytes(&self, index: u64) -> usize {
+        let range = chunk_range(self.bytes, index);
+        usize::try_from(range.end - range.start).unwrap_or(0)
+    }
+
+    /// The parts of a chunk, in order.
+    pub(crate) fn parts(&self, index: u64) -> Vec<Part> {
+        let range = chunk_range(self.bytes, index);
+        let mut parts = Vec::new();
+        let mut begin: u64 = 0;
+        for (file, size) in self.sizes.iter().enumerate() {
+            let end = begin.saturating_add(*size);
+            let (from, to) = (range.start.max(begin), range.end.min(end));
+            if from < to {
+                let within = |at: u64| usize::try_from(at - range.start).unwrap_or(0);
+                parts.push(Part {
+                    file,
+                    offset: from - begin,
+                    within: within(from)..within(to),
+                });
+            }
+            if end >= range.end {
+                break;
+            }
+            begin = end;
+        }
+        parts
+    }
+}
 
 /// Reads one chunk of the files in `dir`, which lie one after another in the manifest's order.
 ///
 /// # Errors
 /// [`Error::Io`] when a file is gone or shorter than the manifest says.
 pub(crate) fn read_chunk(dir: &Path, manifest: &Manifest, index: u64) -> Result<Vec<u8>, Error> {
-    let range = chunk_range(manifest.bytes(), index);
-    let bytes = usize::try_from(range.end - range.start).unwrap_or(0);
-    let mut chunk = vec![0; bytes];
-    let mut filled = 0;
-    let mut begin: u64 = 0;
-    for file in &manifest.files {
-        let end = begin.saturating_add(file.bytes);
-        let from = range.start.max(begin);
-        let to = range.end.min(end);
-        if from < to {
-            let part = usize::try_from(to - from).unwrap_or(0);
-            let open = File::open(dir.join(&file.name)).map_err(Error::io("open a pinned file"))?;
-            open.read_exact_at(&mut chunk[filled..filled + part], from - begin)
-                .map_err(Error::io("read a pinned file"))?;
-            filled += part;
-        }
-        begin = end;
+    let layout = Layout::of(manifest);
+    // Room for the seal's tag, so that sealing does not move the chunk.
+    let mut chunk = Vec::with_capacity(layout.chunk_bytes(index) + SEAL_BYTES);
+    chunk.resize(layout.chunk_bytes(index), 0);
+    for part in layout.parts(index) {
+        let name = &manifest.files[part.file].name;
+        let open = File::open(dir.join(name)).map_err(Error::io("open a pinned file"))?;
+        open.read_exact_at(&mut chunk[part.within], part.offset)
+            .map_err(Error::io("read a pinned file"))?;
     }
     Ok(chunk)
 }
+
+/// What sealing adds to a chunk.
+const SEAL_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::materialise::{ArtefactFile, root};
     use crypto::Digest;
+    use crypto::merkle::ContentHasher;
     use schemas::{DatasetId, ParticipantId};
 
     #[test]
@@ -58,7 +122,7 @@ mod tests {
             files.push(ArtefactFile {
                 name,
                 bytes: content.len() as u64,
-                digest: Digest::of(&content),
+                digest: ContentHasher::digest(&content),
             });
             whole.extend(content);
         }

@@ -15,7 +15,7 @@ use schemas::ReleaseId;
 
 use super::channel::Client;
 use super::journal::Journal;
-use super::offer::{chunk_range, length};
+use super::offer::length;
 use super::wire::{Chunk, ChunksRequest};
 use super::{Failure, STREAMS, status};
 
@@ -41,8 +41,6 @@ pub(crate) struct Fetch {
     pub(crate) journal: Arc<Journal>,
     /// None when the chunks come in clear.
     pub(crate) opener: Option<Arc<Opener>>,
-    /// Plain bytes of the whole artefact.
-    pub(crate) bytes: u64,
     /// Plain bytes that are here.
     pub(crate) fetched: AtomicU64,
 }
@@ -145,8 +143,7 @@ impl Fetch {
         if chunk.index != expected {
             return Err(Failure::Rejected("the order of the chunks"));
         }
-        let range = chunk_range(self.bytes, expected);
-        let plain_bytes = range.end - range.start;
+        let plain_bytes = length(self.journal.chunk_bytes(expected));
         let (journal, opener) = (Arc::clone(&self.journal), self.opener.clone());
         let kept = tokio::task::spawn_blocking(move || {
             let (leaf, plain) = match opener {

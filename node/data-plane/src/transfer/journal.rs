@@ -6,7 +6,8 @@
 //! ```text
 //!   received/.incoming/<transfer>/offer     Signed<Offer>, as it came
 //!                                 header    the sealed stream's header, when there is one
-//!                                 content   chunks in clear, each at its place
+//!                                 files/    the artefact's files, by position; each chunk is
+//!                                           written in clear where it belongs
 //!                                 done      40 bytes a chunk: index, leaf digest
 //! ```
 
@@ -18,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crypto::Digest;
 
-use super::CHUNK_BYTES;
+use super::chunks::{Layout, Part};
 use super::offer::length;
 use crate::Error;
 
@@ -31,7 +32,8 @@ const TEXT_BYTES_MAX: u64 = 2 << 20;
 /// One transfer's folder.
 pub(crate) struct Journal {
     dir: PathBuf,
-    content: File,
+    layout: Layout,
+    files: Vec<File>,
     done: Mutex<Done>,
     /// Empty when the chunks are in clear.
     pub(crate) header: Vec<u8>,
@@ -49,18 +51,18 @@ impl Journal {
         dir: &Path,
         offer: &[u8],
         header: &[u8],
-        chunk_count: u64,
+        layout: Layout,
     ) -> Result<Self, Error> {
         let io = || Error::io("begin a transfer's journal");
         if dir.exists() {
             fs::remove_dir_all(dir).map_err(io())?;
         }
-        fs::create_dir_all(dir).map_err(io())?;
+        fs::create_dir_all(dir.join(FILES)).map_err(io())?;
         fs::write(dir.join("header"), header).map_err(io())?;
         // The offer comes last: a folder without one is not taken up again.
         fs::write(dir.join("offer.new"), offer).map_err(io())?;
         fs::rename(dir.join("offer.new"), dir.join("offer")).map_err(io())?;
-        Self::open(dir, header.to_vec(), chunk_count)
+        Self::open(dir, header.to_vec(), layout)
     }
 
     /// The offer and header of a transfer that was begun before.
@@ -74,20 +76,23 @@ impl Journal {
     }
 
     /// Opens the folder of a transfer whose offer was verified.
-    pub(crate) fn open(dir: &Path, header: Vec<u8>, chunk_count: u64) -> Result<Self, Error> {
+    pub(crate) fn open(dir: &Path, header: Vec<u8>, layout: Layout) -> Result<Self, Error> {
         let io = || Error::io("open a transfer's journal");
-        let open = |name: &str| {
+        let open = |path: PathBuf, append: bool| {
             OpenOptions::new()
                 .read(true)
-                .append(name == "done")
+                .append(append)
                 .write(true)
                 .create(true)
                 .truncate(false)
-                .open(dir.join(name))
+                .open(path)
                 .map_err(io())
         };
-        let (content, file) = (open("content")?, open("done")?);
-        let mut leaves = vec![None; usize::try_from(chunk_count).unwrap_or(0)];
+        let file = open(dir.join("done"), true)?;
+        let files: Vec<File> = (0..layout.files())
+            .map(|at| open(file_path(dir, at), false))
+            .collect::<Result<_, _>>()?;
+        let mut leaves = vec![None; usize::try_from(layout.chunk_count()).unwrap_or(0)];
         let records = fs::read(dir.join("done")).map_err(io())?;
         // A torn record at the end is a chunk that comes again.
         let whole = records.len() - records.len() % RECORD_BYTES;
@@ -102,10 +107,26 @@ impl Journal {
                 *slot = Some(Digest::from_bytes(leaf));
             }
         }
+        // What an earlier run moved into its table, or a power cut took, comes again.
+        let lengths: Vec<u64> = files
+            .iter()
+            .map(|file| file.metadata().map_or(0, |it| it.len()))
+            .collect();
+        for (index, slot) in leaves.iter_mut().enumerate() {
+            let parts = layout.parts(length(index));
+            let is_there = |part: &Part| {
+                let end = part.offset.saturating_add(length(part.within.len()));
+                lengths.get(part.file).is_some_and(|there| end <= *there)
+            };
+            if !parts.iter().all(is_there) {
+                *slot = None;
+            }
+        }
         let done = Mutex::new(Done { file, leaves });
         Ok(Self {
             dir: dir.to_owned(),
-            content,
+            layout,
+            files,
             done,
             header,
         })
@@ -114,8 +135,13 @@ impl Journal {
     /// Keeps a chunk: first its bytes, then the record that it is there.
     pub(crate) fn keep(&self, index: u64, leaf: Digest, plain: &[u8]) -> Result<(), Error> {
         let io = || Error::io("keep a chunk");
-        let place = index.saturating_mul(length(CHUNK_BYTES));
-        self.content.write_all_at(plain, place).map_err(io())?;
+        for part in self.layout.parts(index) {
+            let (Some(file), Some(bytes)) = (self.files.get(part.file), plain.get(part.within))
+            else {
+                continue;
+            };
+            file.write_all_at(bytes, part.offset).map_err(io())?;
+        }
         let mut record = [0; RECORD_BYTES];
         record[..8].copy_from_slice(&index.to_be_bytes());
         record[8..].copy_from_slice(leaf.as_bytes());
@@ -158,32 +184,49 @@ impl Journal {
         ranges
     }
 
-    /// The file of chunks in clear.
-    pub(crate) fn content(&self) -> PathBuf {
-        self.dir.join("content")
+    /// Bytes of a chunk.
+    pub(crate) fn chunk_bytes(&self, index: u64) -> usize {
+        self.layout.chunk_bytes(index)
     }
 
-    /// Makes everything durable.
+    /// The artefact's file at a position.
+    pub(crate) fn file(&self, at: usize) -> PathBuf {
+        file_path(&self.dir, at)
+    }
+
+    /// Makes every file durable.
     pub(crate) fn sync(&self) -> Result<(), Error> {
-        self.content
-            .sync_all()
-            .map_err(Error::io("sync a transfer's content"))
+        for file in &self.files {
+            file.sync_all()
+                .map_err(Error::io("sync a transfer's content"))?;
+        }
+        Ok(())
     }
 }
 
+fn file_path(dir: &Path, at: usize) -> PathBuf {
+    dir.join(FILES).join(format!("{at:05}"))
+}
+
+/// The folder of the artefact's files.
+const FILES: &str = "files";
+
 #[cfg(test)]
 mod tests {
+    use super::super::CHUNK_BYTES;
     use super::*;
 
     #[test]
     fn a_journal_knows_after_a_crash_which_chunks_it_has() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("t-1");
-        let journal = Journal::begin(&dir, b"offer", b"header", 6).unwrap();
+        // Two files; the second chunk lies in both, and the last has one byte.
+        let layout = || Layout::new(vec![length(CHUNK_BYTES) + 7, length(CHUNK_BYTES) * 4 - 6]);
+        let chunk = |index: u64| vec![u8::try_from(index).unwrap(); layout().chunk_bytes(index)];
+        let journal = Journal::begin(&dir, b"offer", b"header", layout()).unwrap();
         for index in [0, 1, 4] {
-            journal
-                .keep(index, Digest::of(&[u8::try_from(index).unwrap()]), b"x")
-                .unwrap();
+            let leaf = Digest::of(&[u8::try_from(index).unwrap()]);
+            journal.keep(index, leaf, &chunk(index)).unwrap();
         }
         drop(journal);
         let mut torn = fs::read(dir.join("done")).unwrap();
@@ -194,17 +237,25 @@ mod tests {
             (offer.as_slice(), header.as_slice()),
             (&b"offer"[..], &b"header"[..])
         );
-        let again = Journal::open(&dir, header, 6).unwrap();
+        let again = Journal::open(&dir, header, layout()).unwrap();
         assert_eq!(again.missing(8), [2..4, 5..6]);
         assert_eq!(again.missing(1), [2..3, 3..4, 5..6]);
         assert_eq!(again.kept()[2], (4, Digest::of(&[4])));
-        again.keep(5, Digest::ZERO, b"y").unwrap();
+        again.keep(5, Digest::ZERO, &chunk(5)).unwrap();
         drop(again);
-        let third = Journal::open(&dir, Vec::new(), 6).unwrap();
+        let third = Journal::open(&dir, Vec::new(), layout()).unwrap();
         assert_eq!(third.missing(1), [2..3, 3..4]);
-        assert_eq!(
-            fs::read(third.content()).unwrap().len(),
-            5 * CHUNK_BYTES + 1
-        );
+        for index in 2..4 {
+            third.keep(index, Digest::ZERO, &chunk(index)).unwrap();
+        }
+        third.sync().unwrap();
+        let joined = [0, 1].map(|at| fs::read(third.file(at)).unwrap()).concat();
+        let expected: Vec<u8> = (0..6).flat_map(chunk).collect();
+        assert!(joined == expected);
+        drop(third);
+        // The first file went into a table before a crash: what lay in it comes again.
+        fs::remove_file(dir.join("files/00000")).unwrap();
+        let fourth = Journal::open(&dir, Vec::new(), layout()).unwrap();
+        assert_eq!(fourth.missing(8), [0..2]);
     }
 }

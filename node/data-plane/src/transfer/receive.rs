@@ -18,6 +18,7 @@ use schemas::transfer::{Receipt, ReceiptSide, Transfer, TransferState};
 use schemas::{CommandId, GrantId, Signed, TransferId, canonical};
 
 use super::channel::{Client, client};
+use super::chunks::Layout;
 use super::fetch::Fetch;
 use super::journal::Journal;
 use super::offer::{Offer, chunk_range};
@@ -329,7 +330,7 @@ impl<'a> Receiving<'a> {
         if offer.deadline <= self.parts.clock.now() {
             return None;
         }
-        let journal = Journal::open(&folder, header, offer.chunk_count).ok()?;
+        let journal = Journal::open(&folder, header, Layout::of(&offer.manifest)).ok()?;
         Some((offer, journal))
     }
 
@@ -352,7 +353,7 @@ impl<'a> Receiving<'a> {
             &folder,
             &reply.offer,
             &reply.sealed_header,
-            offer.chunk_count,
+            Layout::of(&offer.manifest),
         )?;
         Ok((offer, journal))
     }
@@ -425,7 +426,6 @@ impl<'a> Receiving<'a> {
             release: offer.release.clone(),
             journal: Arc::clone(journal),
             opener,
-            bytes,
             fetched: AtomicU64::new(here),
         };
         fetch

@@ -3,20 +3,18 @@
 //! It does not trust what came: every file is held against the signed offer before the table
 //! knows of it, and rows and columns are counted from the files themselves.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use crypto::Hasher;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 
 use super::Failure;
 use super::journal::Journal;
 use super::offer::Offer;
 use crate::ingest::StagedFile;
-use crate::materialise::{Manifest, schema_digest};
+use crate::materialise::{Manifest, digest_of_file, schema_digest};
 use crate::{Error, Parts, tables};
 
 /// Checks everything that came and commits it as the content of `received/<dataset>/`. Done twice
@@ -31,12 +29,9 @@ pub(crate) async fn store(
     journal: &Arc<Journal>,
 ) -> Result<(), Failure> {
     let manifest = offer.manifest.clone();
-    let (content, prefix) = (journal.content(), offer.transfer.to_string());
+    let prefix = offer.transfer.to_string();
     let kept = Arc::clone(journal);
-    let checked = tokio::task::spawn_blocking(move || {
-        kept.sync()?;
-        split(&content, &prefix, &manifest)
-    });
+    let checked = tokio::task::spawn_blocking(move || check(&kept, &prefix, &manifest));
     let (files, schema) = checked
         .await
         .map_err(|_| Error::Worker("the file checker"))??;
@@ -48,26 +43,34 @@ pub(crate) async fn store(
     Ok(())
 }
 
-/// Cuts the content into its files, each checked against its digest.
-fn split(
-    content: &Path,
+/// Holds each file against its digest, and all of them against what was offered.
+fn check(
+    journal: &Arc<Journal>,
     prefix: &str,
     manifest: &Manifest,
 ) -> Result<(Vec<StagedFile>, SchemaRef), Failure> {
-    let folder = content.with_file_name("files");
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(Error::io("clear a transfer's files"))?;
-    }
-    fs::create_dir(&folder).map_err(Error::io("create a transfer's files"))?;
-    let mut content = File::open(content).map_err(Error::io("open a transfer's content"))?;
+    // The disk writes while the files are hashed from memory.
+    let kept = Arc::clone(journal);
+    let syncing = std::thread::spawn(move || kept.sync());
+    let checked = check_files(journal, prefix, manifest);
+    syncing
+        .join()
+        .map_err(|_| Error::Worker("the file checker"))??;
+    checked
+}
+
+fn check_files(
+    journal: &Journal,
+    prefix: &str,
+    manifest: &Manifest,
+) -> Result<(Vec<StagedFile>, SchemaRef), Failure> {
     let mut files = Vec::with_capacity(manifest.files.len());
     let mut schema: Option<SchemaRef> = None;
     let mut rows: u64 = 0;
     for (at, file) in manifest.files.iter().enumerate() {
-        let name = format!("{prefix}-P{at:05}.parquet");
-        let path = folder.join(&name);
-        let digest = copy(&mut content, file.bytes, &path)?;
-        if digest != file.digest {
+        let path = journal.file(at);
+        let found = digest_of_file(&path, file.name.clone())?;
+        if found != *file {
             return Err(Failure::Rejected("a file of the artefact"));
         }
         let (found, file_rows) = read_footer(&path)?;
@@ -76,11 +79,11 @@ fn split(
         }
         rows = rows.saturating_add(file_rows);
         files.push(StagedFile {
-            name,
+            name: format!("{prefix}-P{at:05}.parquet"),
             path,
             rows: file_rows,
             bytes: file.bytes,
-            digest,
+            digest: file.digest,
         });
     }
     let schema = schema.ok_or(Failure::Rejected("an artefact without files"))?;
@@ -88,41 +91,6 @@ fn split(
         return Err(Failure::Rejected("the rows or columns of the artefact"));
     }
     Ok((files, schema))
-}
-
-/// Copies the next `bytes` to a new file, durably, and hashes them.
-fn copy(from: &mut File, bytes: u64, to: &PathBuf) -> Result<crypto::Digest, Error> {
-    let io = || Error::io("write a received file");
-    let mut target = Hashed {
-        file: File::create_new(to).map_err(io())?,
-        hasher: Hasher::new(),
-    };
-    let copied = io::copy(&mut from.take(bytes), &mut target).map_err(io())?;
-    if copied != bytes {
-        return Err(Error::Record {
-            what: "write a received file",
-            why: "the content is shorter than the offer says".to_owned(),
-        });
-    }
-    target.file.sync_all().map_err(io())?;
-    Ok(target.hasher.finish())
-}
-
-struct Hashed {
-    file: File,
-    hasher: Hasher,
-}
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }
 
 /// Columns and rows of a Parquet file, from its footer.
