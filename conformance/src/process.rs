@@ -136,6 +136,12 @@ impl Process {
         self.before = Some(before.to_owned());
     }
 
+    /// Its process, while it was started and not killed.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// How the process ended, if it did.
     ///
     /// # Panics
