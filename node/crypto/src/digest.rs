@@ -1,7 +1,8 @@
 //! SM3 (GB/T 32905-2016) and what is built on it: HMAC, HKDF and PBKDF2.
 //!
-//! It does not hash large content in parallel; that is what [`crate::merkle`] is for, since one
-//! SM3 stream cannot be spread over lanes.
+//! It does not hash one large content in parallel, since one SM3 stream cannot be spread over
+//! lanes. [`Digest::of_each`] hashes many contents side by side, and [`crate::merkle`] makes one
+//! digest of them.
 
 use std::fmt;
 use std::io;
@@ -9,9 +10,9 @@ use std::str::FromStr;
 
 use hmac::{KeyInit, Mac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sm3::Digest as _;
 
 use crate::Error;
+use crate::sm3::{Stream, digests};
 
 /// An SM3 digest: 32 bytes, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -27,7 +28,21 @@ impl Digest {
     /// The SM3 digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(sm3::Sm3::digest(bytes).into())
+        let mut stream = Stream::new();
+        stream.update(bytes);
+        Self(stream.finish())
+    }
+
+    /// The SM3 digest of each of `contents`, in their order: the same as [`Self::of`] one by one,
+    /// and several times as fast where the processor has vectors.
+    #[must_use]
+    pub fn of_each(contents: &[&[u8]]) -> Vec<Self> {
+        Self::of_each_with(&[], contents)
+    }
+
+    /// The digest of `prefix` with each of `contents`. The prefix is shorter than a block.
+    pub(crate) fn of_each_with(prefix: &[u8], contents: &[&[u8]]) -> Vec<Self> {
+        digests(prefix, contents).into_iter().map(Self).collect()
     }
 
     /// The digest whose bytes these are.
@@ -134,8 +149,14 @@ impl FromStr for KeyId {
 }
 
 /// SM3 over bytes that arrive in pieces.
-#[derive(Clone, Default)]
-pub struct Hasher(sm3::Sm3);
+#[derive(Clone)]
+pub struct Hasher(Stream);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(Stream::new())
+    }
+}
 
 impl Hasher {
     /// A hasher that has seen nothing.
@@ -152,7 +173,7 @@ impl Hasher {
     /// The digest of all pieces.
     #[must_use]
     pub fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
+        Digest(self.0.finish())
     }
 }
 

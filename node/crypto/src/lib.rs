@@ -28,6 +28,7 @@ pub mod random;
 pub mod seal;
 pub mod self_test;
 pub mod sm2;
+mod sm3;
 mod sm4gcm;
 pub mod tls;
 pub mod totp;

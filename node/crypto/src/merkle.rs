@@ -26,10 +26,11 @@ pub fn leaf_digest(bytes: &[u8]) -> Digest {
     hasher.finish()
 }
 
-/// The digests of many leaves, as [`leaf_digest`] gives each.
+/// The digest of each leaf, in their order: the same as [`leaf_digest`] one by one, and several
+/// times as fast where the processor has vectors.
 #[must_use]
 pub fn leaf_digests(leaves: &[&[u8]]) -> Vec<Digest> {
-    leaves.iter().map(|leaf| leaf_digest(leaf)).collect()
+    Digest::of_each_with(&[LEAF_PREFIX], leaves)
 }
 
 /// The digest of an inner node: SM3(01 || left || right).
@@ -45,16 +46,39 @@ pub fn node_digest(left: &Digest, right: &Digest) -> Digest {
 /// The root over leaf digests; for none of them SM3 of nothing, as RFC 6962 section 2.1 says.
 #[must_use]
 pub fn root_of(leaves: &[Digest]) -> Digest {
-    // Folding complete subtrees from the left needs no recursion and log n memory.
-    let mut peaks: Vec<(u32, Digest)> = Vec::new();
-    for leaf in leaves {
-        let mut carried = (0, *leaf);
-        while let Some((height, left)) = peaks.pop_if(|(height, _)| *height == carried.0) {
-            carried = (height + 1, node_digest(&left, &carried.1));
+    // Level by level, since the nodes of a level can be hashed side by side. A node without a
+    // neighbour goes up as it is, which makes the tree that splitting from above makes.
+    let mut level = leaves.to_vec();
+    while level.len() > 1 {
+        let mut above = node_digests(&level);
+        if level.len() % 2 == 1 {
+            above.extend(level.last());
         }
-        peaks.push(carried);
+        level = above;
     }
-    fold_peaks(peaks.into_iter().map(|(_, peak)| peak))
+    level.pop().unwrap_or_else(|| Digest::of(b""))
+}
+
+/// The digests of the nodes over each pair of neighbours; a last one without a neighbour is left
+/// out.
+fn node_digests(below: &[Digest]) -> Vec<Digest> {
+    let mut above = Vec::with_capacity(below.len() / 2);
+    for below in below.chunks(2 * NODES_AT_ONCE) {
+        let pairs: Vec<[u8; 2 * Digest::BYTES]> = below
+            .as_chunks()
+            .0
+            .iter()
+            .map(|[left, right]| {
+                let mut pair = [0; 2 * Digest::BYTES];
+                pair[..Digest::BYTES].copy_from_slice(left.as_bytes());
+                pair[Digest::BYTES..].copy_from_slice(right.as_bytes());
+                pair
+            })
+            .collect();
+        let pairs: Vec<&[u8]> = pairs.iter().map(<[u8; _]>::as_slice).collect();
+        above.extend(Digest::of_each_with(&[NODE_PREFIX], &pairs));
+    }
+    above
 }
 
 /// Joins the roots of complete subtrees, largest first, to one root.
@@ -64,6 +88,9 @@ fn fold_peaks(peaks: impl DoubleEndedIterator<Item = Digest>) -> Digest {
         .reduce(|right, left| node_digest(&left, &right))
         .unwrap_or_else(|| Digest::of(b""))
 }
+
+/// Pairs that are copied together before they are hashed; a few lanes' worth, and small.
+const NODES_AT_ONCE: usize = 256;
 
 const LEAF_PREFIX: u8 = 0x00;
 const NODE_PREFIX: u8 = 0x01;

@@ -194,11 +194,14 @@ impl Tree {
 
 impl FromIterator<Digest> for Tree {
     fn from_iter<I: IntoIterator<Item = Digest>>(leaves: I) -> Self {
-        let mut tree = Self::new();
-        for leaf in leaves {
-            tree.push(leaf);
+        let mut levels = Vec::new();
+        let mut level: Vec<Digest> = leaves.into_iter().collect();
+        while !level.is_empty() {
+            let above = super::node_digests(&level);
+            levels.push(level);
+            level = above;
         }
-        tree
+        Self { levels }
     }
 }
 

@@ -112,6 +112,7 @@ fn the_self_tests_pass_and_are_reported() {
         names,
         [
             "SM3 of abc, GB/T 32905-2016 A.1",
+            "SM3 side by side, GB/T 32905-2016 A.1, A.2",
             "SM4 block, GB/T 32907-2016 A.1",
             "SM4-GCM, RFC 8998 A.1",
             "HMAC-SM3, RFC 2202 case 2 over SM3",
