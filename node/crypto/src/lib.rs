@@ -11,6 +11,7 @@
 //! | [`sm2`] | signatures with a purpose, key wraps | GB/T 32918.2, .4; GM/T 0009 |
 //! | [`keys`] | keys in software behind traits, key files | GM/T 0018 is the other side |
 //! | [`seal`] | sealed streams of known length | ours, over RFC 8998's SM4-GCM |
+//! | [`Sm4Backend`] | which kernel seals here | GB/T 32907, NIST SP 800-38D |
 //! | [`merkle`] | trees and proofs, a map with a root | RFC 6962 and RFC 9162 over SM3 |
 //! | [`certificate`] | SM2 certificates and a small authority | RFC 5280, GM/T 0015 |
 //! | [`tls`] | mutual TLS 1.3 on rustls | RFC 8446 |
@@ -29,6 +30,7 @@ pub mod seal;
 pub mod self_test;
 pub mod sm2;
 mod sm3;
+mod sm4;
 mod sm4gcm;
 pub mod tls;
 pub mod totp;
@@ -41,4 +43,5 @@ pub use keys::{KeyFile, Signer, SoftwareKey, Unwrapper};
 pub use random::random_bytes;
 pub use self_test::self_test;
 pub use sm2::{Label, PublicKey, SecretKey, Signature};
+pub use sm4::Sm4Backend;
 pub use zeroize::Zeroizing;
