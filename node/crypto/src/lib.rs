@@ -23,6 +23,8 @@ pub mod digest;
 mod encoding;
 mod error;
 pub mod keys;
+#[doc(hidden)]
+pub mod measure;
 pub mod merkle;
 pub mod password;
 pub mod random;
