@@ -16,11 +16,11 @@ use std::arch::x86_64::{
     _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
-use super::batch::{BatchKernel, KeyStream};
+use super::batch::{BATCH_BYTES, BatchKernel, KeyStream};
 use super::field::{
     BitMatrix, POST_AES, POST_AES_ADD, PRE, PRE_ADD, ROUND_AES, ROUND_AES_ADD, UNDO_PRE, apply,
 };
-use super::schedule::{ALL_BYTES, map};
+use super::schedule::{ALL_BYTES, Columns, columns, map};
 use super::vector::{load_128, store_256};
 use super::ymm::rotation;
 use super::{BLOCK_BYTES, Expanded, clmul, schedule, ymm};
@@ -58,6 +58,18 @@ impl BatchKernel for AesNi {
         unsafe { key_stream(&keys.round_keys, nonce, counter, out) }
     }
 
+    fn key_stream_absorbing(
+        &self,
+        keys: &Expanded,
+        from: (&[u8; 12], u32),
+        out: &mut KeyStream,
+        sum: &mut [u8; BLOCK_BYTES],
+        data: &[u8; BATCH_BYTES],
+    ) {
+        // SAFETY: `detect` found all instructions.
+        unsafe { key_stream_absorbing(keys, from, out, sum, data) }
+    }
+
     fn absorb(&self, keys: &Expanded, sum: &mut [u8; BLOCK_BYTES], data: &[u8]) {
         // SAFETY: `detect` found all instructions.
         unsafe { clmul::absorb(&keys.powers, sum, data) }
@@ -70,14 +82,17 @@ fn round_keys(key: &[u8; 16], out: &mut [u32; 32]) {
     schedule::to_image(out);
 }
 
+const PRE_COLUMNS: Columns = columns(&PRE);
+const POST_COLUMNS: Columns = columns(&POST_AES);
+
 /// The S-box on a word that stands in all four columns, so that AES moves nothing.
 #[inline]
 #[target_feature(enable = "avx2,aes")]
 fn substitute(word: u32) -> u32 {
-    let x = map(&PRE, word) ^ (ALL_BYTES * u32::from(PRE_ADD));
+    let x = map(&PRE_COLUMNS, word) ^ (ALL_BYTES * u32::from(PRE_ADD));
     let columns = _mm_set1_epi32(x.cast_signed());
     let y = _mm_cvtsi128_si32(_mm_aesenclast_si128(columns, _mm_setzero_si128()));
-    map(&POST_AES, y.cast_unsigned()) ^ (ALL_BYTES * u32::from(POST_AES_ADD))
+    map(&POST_COLUMNS, y.cast_unsigned()) ^ (ALL_BYTES * u32::from(POST_AES_ADD))
 }
 
 /// A linear map as its values for the lower and for the upper half of a byte.
@@ -184,7 +199,7 @@ impl Maps {
     }
 }
 
-ymm::key_stream!("avx2,aes");
+ymm::key_stream!("avx2,aes,pclmulqdq");
 
 /// The lower and the upper halves of all bytes.
 #[inline]

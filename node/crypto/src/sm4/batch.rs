@@ -18,6 +18,19 @@ pub(super) trait BatchKernel {
     /// The encryptions of `nonce` with `counter` and the fifteen counters that follow it.
     fn key_stream(&self, keys: &Expanded, nonce: &[u8; 12], counter: u32, out: &mut KeyStream);
 
+    /// [`Self::key_stream`], and at the same time [`Self::absorb`] of a whole batch.
+    fn key_stream_absorbing(
+        &self,
+        keys: &Expanded,
+        (nonce, counter): (&[u8; 12], u32),
+        out: &mut KeyStream,
+        sum: &mut [u8; BLOCK_BYTES],
+        data: &[u8; BATCH_BYTES],
+    ) {
+        self.key_stream(keys, nonce, counter, out);
+        self.absorb(keys, sum, data);
+    }
+
     /// Takes up to sixteen blocks into the hash; the last may be short.
     fn absorb(&self, keys: &Expanded, sum: &mut [u8; BLOCK_BYTES], data: &[u8]);
 }
@@ -52,7 +65,7 @@ impl KeyStream {
     }
 }
 
-const BATCH_BYTES: usize = 16 * BLOCK_BYTES;
+pub(super) const BATCH_BYTES: usize = 16 * BLOCK_BYTES;
 
 /// Fills `expanded` for `key`.
 pub(super) fn expand<K: BatchKernel>(kernel: &K, key: &[u8; 16], expanded: &mut Expanded) {
@@ -74,35 +87,87 @@ pub(super) fn crypt<K: BatchKernel, const SEAL: bool>(
 ) -> [u8; BLOCK_BYTES] {
     let lengths = message.lengths();
     let Message { nonce, aad, data } = message;
-    let mut sum = [0; BLOCK_BYTES];
-    for part in aad.chunks(BATCH_BYTES) {
-        kernel.absorb(keys, &mut sum, part);
-    }
-    let mut stream = KeyStream::ZERO;
-    let mut counter = 1;
-    kernel.key_stream(keys, nonce, counter, &mut stream);
-    let mut mask = stream.block(0);
-    let mut step = |part: &mut [u8], stream: &KeyStream, skip| {
-        if !SEAL {
-            kernel.absorb(keys, &mut sum, part);
-        }
-        stream.add_to(skip, part);
-        if SEAL {
-            kernel.absorb(keys, &mut sum, part);
-        }
+    let mut run = Run::<K, SEAL> {
+        kernel,
+        keys,
+        nonce,
+        counter: 1,
+        sum: [0; BLOCK_BYTES],
+        stream: KeyStream::ZERO,
     };
-    let (first, rest) = data.split_at_mut(data.len().min(BATCH_BYTES - BLOCK_BYTES));
-    step(first, &stream, 1);
-    for part in rest.chunks_mut(BATCH_BYTES) {
-        counter += 16;
-        kernel.key_stream(keys, nonce, counter, &mut stream);
-        step(part, &stream, 0);
+    for part in aad.chunks(BATCH_BYTES) {
+        kernel.absorb(keys, &mut run.sum, part);
     }
-    stream.zeroize();
-    kernel.absorb(keys, &mut sum, &lengths);
-    for (byte, key) in sum.iter_mut().zip(mask) {
+    let (first, rest) = data.split_at_mut(data.len().min(BATCH_BYTES - BLOCK_BYTES));
+    run.key_stream();
+    let mut mask = run.stream.block(0);
+    run.part(first, 1);
+    let (whole, last) = rest.as_chunks_mut::<BATCH_BYTES>();
+    run.whole(whole);
+    if !last.is_empty() {
+        run.key_stream();
+        run.part(last, 0);
+    }
+    run.stream.zeroize();
+    kernel.absorb(keys, &mut run.sum, &lengths);
+    for (byte, key) in run.sum.iter_mut().zip(mask) {
         *byte ^= key;
     }
     mask.zeroize();
-    sum
+    run.sum
+}
+
+/// What goes on from one batch to the next.
+struct Run<'a, K, const SEAL: bool> {
+    kernel: &'a K,
+    keys: &'a Expanded,
+    nonce: &'a [u8; 12],
+    /// That of the next batch.
+    counter: u32,
+    /// GHASH so far.
+    sum: [u8; BLOCK_BYTES],
+    stream: KeyStream,
+}
+
+impl<K: BatchKernel, const SEAL: bool> Run<'_, K, SEAL> {
+    fn key_stream(&mut self) {
+        let stream = &mut self.stream;
+        self.kernel
+            .key_stream(self.keys, self.nonce, self.counter, stream);
+        self.counter = self.counter.wrapping_add(16);
+    }
+
+    fn key_stream_absorbing(&mut self, data: &[u8; BATCH_BYTES]) {
+        let (from, stream) = ((self.nonce, self.counter), &mut self.stream);
+        self.kernel
+            .key_stream_absorbing(self.keys, from, stream, &mut self.sum, data);
+        self.counter = self.counter.wrapping_add(16);
+    }
+
+    /// Up to a batch, less the `skip` blocks of the key stream that are not for data.
+    fn part(&mut self, data: &mut [u8], skip: usize) {
+        if !SEAL {
+            self.kernel.absorb(self.keys, &mut self.sum, data);
+        }
+        self.stream.add_to(skip, data);
+        if SEAL {
+            self.kernel.absorb(self.keys, &mut self.sum, data);
+        }
+    }
+
+    /// Batches, with the hash of the one before, or of the same, on the way.
+    fn whole(&mut self, data: &mut [[u8; BATCH_BYTES]]) {
+        for i in 0..data.len() {
+            let (before, rest) = data.split_at_mut(i);
+            let Some(this) = rest.first_mut() else { return };
+            match if SEAL { before.last() } else { Some(&*this) } {
+                Some(hashed) => self.key_stream_absorbing(hashed),
+                None => self.key_stream(),
+            }
+            self.stream.add_to(0, this);
+        }
+        if SEAL && let Some(last) = data.last() {
+            self.kernel.absorb(self.keys, &mut self.sum, last);
+        }
+    }
 }

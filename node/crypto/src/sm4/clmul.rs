@@ -83,6 +83,29 @@ pub(super) struct Product {
 }
 
 impl Product {
+    /// `sum` carried over the sixteen blocks whose highest power this is.
+    #[inline]
+    #[target_feature(enable = "avx2,pclmulqdq")]
+    pub(super) fn starting(sum: &[u8; BLOCK_BYTES], power: &[u64; 2]) -> Self {
+        let mut product = Self::zero();
+        product.add(swap(load_128(sum)), load_pair(power));
+        product
+    }
+
+    /// Adds the product of a block.
+    #[inline]
+    #[target_feature(enable = "avx2,pclmulqdq")]
+    pub(super) fn add_block(&mut self, block: &[u8; BLOCK_BYTES], power: &[u64; 2]) {
+        self.add(swap(load_128(block)), load_pair(power));
+    }
+
+    /// The sum modulo the polynomial, as GHASH writes it.
+    #[inline]
+    #[target_feature(enable = "avx2,pclmulqdq")]
+    pub(super) fn finish(self, sum: &mut [u8; BLOCK_BYTES]) {
+        store_128(sum, swap(self.reduce()));
+    }
+
     #[inline]
     #[target_feature(enable = "avx2,pclmulqdq")]
     fn zero() -> Self {

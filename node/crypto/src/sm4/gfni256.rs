@@ -11,7 +11,7 @@ use std::arch::x86_64::{
     _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
-use super::batch::{BatchKernel, KeyStream};
+use super::batch::{BATCH_BYTES, BatchKernel, KeyStream};
 use super::field::{AFFINE_ADD, BitMatrix, POST, PRE, PRE_ADD, ROUND, ROUND_ADD, UNDO_PRE};
 use super::vector::{load_128, store_256};
 use super::ymm::rotation;
@@ -48,6 +48,18 @@ impl BatchKernel for Gfni256 {
     fn key_stream(&self, keys: &Expanded, nonce: &[u8; 12], counter: u32, out: &mut KeyStream) {
         // SAFETY: `detect` found all instructions.
         unsafe { key_stream(&keys.round_keys, nonce, counter, out) }
+    }
+
+    fn key_stream_absorbing(
+        &self,
+        keys: &Expanded,
+        from: (&[u8; 12], u32),
+        out: &mut KeyStream,
+        sum: &mut [u8; BLOCK_BYTES],
+        data: &[u8; BATCH_BYTES],
+    ) {
+        // SAFETY: `detect` found all instructions.
+        unsafe { key_stream_absorbing(keys, from, out, sum, data) }
     }
 
     fn absorb(&self, keys: &Expanded, sum: &mut [u8; BLOCK_BYTES], data: &[u8]) {
@@ -117,7 +129,7 @@ impl Maps {
     }
 }
 
-ymm::key_stream!("avx2,gfni");
+ymm::key_stream!("avx2,gfni,pclmulqdq");
 
 /// A matrix as the instructions want it: the row of output bit 7 in the lowest byte.
 pub(super) const fn rows(matrix: &BitMatrix) -> i64 {

@@ -19,7 +19,9 @@ use zeroize::Zeroize as _;
 use super::batch::KeyStream;
 use super::field::{BitMatrix, PRE, ROUND, ROUND_ADD, UNDO_PRE};
 use super::gfni256::{round_keys, rows};
-use super::vector::{load_128, load_512, load_some, store_128, store_512, store_some};
+use super::vector::{
+    load_128, load_512, load_some, load_words, store_128, store_512, store_some, store_words,
+};
 use super::wide_clmul::{Product, absorb, powers};
 use super::ymm::rotation;
 use super::{BLOCK_BYTES, Expanded, Message, clmul};
@@ -91,10 +93,7 @@ fn expand(key: &[u8; 16], expanded: &mut Expanded) {
 fn key_stream(keys: &Expanded, nonce: &[u8; 12], counter: u32, out: &mut KeyStream) {
     let mut stream = Stream::<1>::ZERO;
     stream.fill(&keys.round_keys, &fixed_words(nonce), counter, None);
-    let (blocks, _) = stream.0.as_flattened().as_flattened().as_chunks();
-    for (word, bytes) in out.0.iter_mut().zip(blocks) {
-        *word = u64::from_le_bytes(*bytes);
-    }
+    out.0.copy_from_slice(stream.words());
     stream.0.zeroize();
 }
 
@@ -163,7 +162,7 @@ impl Pass<'_> {
         }
         for (bytes, key) in data.chunks_mut(64).zip(stream.0.as_flattened()) {
             let found = load_some(bytes);
-            store_some(bytes, _mm512_xor_si512(found, load_512(key)));
+            store_some(bytes, _mm512_xor_si512(found, load_words(key)));
         }
         if SEAL {
             self.sum = absorb(&self.keys.powers, self.sum, data);
@@ -224,10 +223,10 @@ impl Pass<'_> {
 
 /// A key stream that has to be kept for a moment: four vectors for each group.
 #[repr(C, align(64))]
-struct Stream<const G: usize>([[[u8; 64]; 4]; G]);
+struct Stream<const G: usize>([[[u64; 8]; 4]; G]);
 
 impl<const G: usize> Stream<G> {
-    const ZERO: Self = Self([[[0; 64]; 4]; G]);
+    const ZERO: Self = Self([[[0; 8]; 4]; G]);
 
     /// The key stream from `counter` on; block `mask_at` is the one that masks the tag.
     #[inline]
@@ -242,13 +241,18 @@ impl<const G: usize> Stream<G> {
         let groups: [Group; G] = rounds(round_keys, start(fixed, counter, mask_at));
         for (out, group) in self.0.iter_mut().zip(groups) {
             for (out, blocks) in out.iter_mut().zip(finish(group)) {
-                store_512(out, blocks);
+                store_words(out, blocks);
             }
         }
     }
 
+    fn words(&self) -> &[u64] {
+        self.0.as_flattened().as_flattened()
+    }
+
     fn block(&self, index: usize) -> [u8; BLOCK_BYTES] {
-        self.0.as_flattened().as_flattened().as_chunks().0[index]
+        let [low, high] = self.words().as_chunks().0[index];
+        (u128::from(high) << 64 | u128::from(low)).to_le_bytes()
     }
 }
 

@@ -6,6 +6,11 @@ use zeroize::Zeroizing;
 
 use super::field::{BitMatrix, PRE, PRE_ADD, apply};
 
+/// What each bit of a byte contributes to the value of a linear map.
+pub(super) type Columns = [u32; 8];
+
+const PRE_COLUMNS: Columns = columns(&PRE);
+
 /// The round keys of `key`.
 #[inline(always)]
 pub(super) fn round_keys(
@@ -31,19 +36,30 @@ pub(super) fn to_image(round_keys: &mut [u32; 32]) {
     let (pairs, _) = round_keys.as_chunks_mut::<2>();
     for [even, odd] in pairs {
         *odd ^= *even;
-        *even = map(&PRE, *even).swap_bytes() ^ ALL_BYTES * u32::from(PRE_ADD);
-        *odd = map(&PRE, *odd).swap_bytes();
+        *even = map(&PRE_COLUMNS, *even).swap_bytes() ^ ALL_BYTES * u32::from(PRE_ADD);
+        *odd = map(&PRE_COLUMNS, *odd).swap_bytes();
     }
 }
 
 /// A linear map on each byte of a word, without a table.
 #[inline(always)]
-pub(super) fn map(matrix: &BitMatrix, word: u32) -> u32 {
+pub(super) fn map(columns: &Columns, word: u32) -> u32 {
     let mut mapped = 0;
-    for bit in 0..8 {
-        mapped ^= (word >> bit & ALL_BYTES) * u32::from(apply(matrix, 1 << bit));
+    for (bit, column) in columns.iter().enumerate() {
+        mapped ^= ((word >> bit) & ALL_BYTES) * column;
     }
     mapped
+}
+
+/// A matrix as [`map`] wants it.
+pub(super) const fn columns(matrix: &BitMatrix) -> Columns {
+    let mut columns = [0; 8];
+    let mut bit = 0;
+    while bit < 8 {
+        columns[bit] = apply(matrix, 1 << bit) as u32;
+        bit += 1;
+    }
+    columns
 }
 
 /// One in each byte.

@@ -63,6 +63,24 @@ pub(super) fn load_512(bytes: &[u8; 64]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
+/// Eight words.
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "vectors come from memory through pointers")]
+pub(super) fn load_words(words: &[u64; 8]) -> __m512i {
+    // SAFETY: the reference is good for 64 bytes, and the load is unaligned.
+    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+}
+
+/// The words of a vector.
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "vectors go to memory through pointers")]
+pub(super) fn store_words(words: &mut [u64; 8], vector: __m512i) {
+    // SAFETY: the reference is good for 64 bytes, and the store is unaligned.
+    unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
+}
+
 /// Four pairs of words.
 #[inline]
 #[target_feature(enable = "avx512f")]

@@ -14,7 +14,7 @@ pub(super) const fn rotation(by: u8) -> [u8; 16] {
     places
 }
 
-/// Makes `key_stream` for the module that calls it, which brings `Maps` with the methods `load`,
+/// Makes `key_stream` and `key_stream_absorbing` for the module that calls it, which brings `Maps` with the methods `load`,
 /// `to_image`, `from_image` and `round`.
 macro_rules! key_stream {
     ($features:literal) => {
@@ -26,6 +26,38 @@ macro_rules! key_stream {
                 two_rounds::<0>(&maps, &mut groups, k0);
                 two_rounds::<2>(&maps, &mut groups, k1);
             }
+            for (group, out) in groups.into_iter().zip(out.0.as_chunks_mut::<16>().0) {
+                finish(&maps, group, out);
+            }
+        }
+
+        /// The same, with a batch of the hash between the rounds.
+        #[target_feature(enable = $features)]
+        fn key_stream_absorbing(
+            keys: &Expanded,
+            (nonce, counter): (&[u8; 12], u32),
+            out: &mut KeyStream,
+            sum: &mut [u8; BLOCK_BYTES],
+            data: &[u8; BATCH_BYTES],
+        ) {
+            let maps = Maps::load();
+            let mut groups = start(&maps, nonce, counter);
+            let powers = &keys.powers[48..];
+            let mut product = clmul::Product::starting(sum, &powers[0]);
+            let (blocks, _) = data.as_chunks::<BLOCK_BYTES>();
+            let hash_steps = blocks
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .zip(powers.as_chunks::<2>().0);
+            let round_steps = keys.round_keys.as_chunks::<2>().0.as_chunks::<2>().0;
+            for ([k0, k1], (blocks, powers)) in round_steps.iter().zip(hash_steps) {
+                two_rounds::<0>(&maps, &mut groups, k0);
+                product.add_block(&blocks[0], &powers[0]);
+                two_rounds::<2>(&maps, &mut groups, k1);
+                product.add_block(&blocks[1], &powers[1]);
+            }
+            product.finish(sum);
             for (group, out) in groups.into_iter().zip(out.0.as_chunks_mut::<16>().0) {
                 finish(&maps, group, out);
             }
