@@ -72,6 +72,11 @@ fn chunk_count(plain_bytes: u64) -> u64 {
     plain_bytes.div_ceil(CHUNK_BYTES_U64).max(1)
 }
 
+/// The indices of neighbouring chunks; one that does not exist comes out as another such.
+fn neighbours(first: u64) -> impl Iterator<Item = u64> {
+    (0..).map(move |offset| first.saturating_add(offset))
+}
+
 /// Which plaintext bytes chunk `index` holds.
 fn chunk_range(plain_bytes: u64, index: u64) -> Result<Range<u64>, Error> {
     let count = chunk_count(plain_bytes);

@@ -8,12 +8,12 @@ use zeroize::Zeroize as _;
 use super::schedule::{DataKey, Schedule};
 use super::{
     CHUNK_TAG_BYTES, Leaves, SealedHeader, SealedTrailer, StreamParameters, chunk_count,
-    chunk_range, header, trailer,
+    chunk_range, header, neighbours, trailer,
 };
 use crate::Error;
 use crate::encoding::length;
 use crate::keys::Signer;
-use crate::merkle::leaf_digest;
+use crate::merkle::leaf_digests;
 use crate::sm2::PublicKey;
 
 /// Seals the chunks of one stream. Shared by threads; the key is wiped on drop.
@@ -67,32 +67,50 @@ impl Sealer {
     ///
     /// [`Error::NoSuchChunk`], [`Error::ChunkLength`], and [`Error::PinnedBytesChanged`] when
     /// other bytes were sealed under this index before; nothing of them is returned then.
-    pub fn seal_chunk(&self, index: u64, mut plain: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let range = chunk_range(self.plain_bytes, index)?;
-        let expected_bytes = range.end - range.start;
-        let found_bytes = length(plain.len());
-        if found_bytes != expected_bytes {
-            plain.zeroize();
-            return Err(Error::ChunkLength {
-                index,
-                expected_bytes,
-                found_bytes,
-            });
+    pub fn seal_chunk(&self, index: u64, plain: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let mut sealed = self.seal_chunks(index, vec![plain])?;
+        sealed.pop().ok_or(Error::Rejected)
+    }
+
+    /// Encrypts neighbouring chunks, of which `first` is the index of the first one. Their leaves
+    /// are hashed side by side, so that sixteen at a time cost little more than their encryption.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::seal_chunk`] for the first chunk that fails; nothing of any is returned then.
+    pub fn seal_chunks(&self, first: u64, mut chunks: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+        let outcome = self.seal_in_place(first, &mut chunks);
+        if outcome.is_err() {
+            chunks.zeroize();
         }
-        plain.reserve_exact(CHUNK_TAG_BYTES);
-        self.schedule.seal(index, &mut plain)?;
-        let leaf = leaf_digest(&plain);
-        let fits = {
-            // A thread that panicked while it held the lock left a whole digest or none.
-            let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
-            leaves.record(index, leaf)
-        };
-        if fits {
-            Ok(plain)
-        } else {
-            plain.zeroize();
-            Err(Error::PinnedBytesChanged { index })
+        outcome.map(|()| chunks)
+    }
+
+    fn seal_in_place(&self, first: u64, chunks: &mut [Vec<u8>]) -> Result<(), Error> {
+        for (index, chunk) in neighbours(first).zip(chunks.iter_mut()) {
+            let range = chunk_range(self.plain_bytes, index)?;
+            let expected_bytes = range.end - range.start;
+            let found_bytes = length(chunk.len());
+            if found_bytes != expected_bytes {
+                return Err(Error::ChunkLength {
+                    index,
+                    expected_bytes,
+                    found_bytes,
+                });
+            }
+            chunk.reserve_exact(CHUNK_TAG_BYTES);
+            self.schedule.seal(index, chunk)?;
         }
+        let sealed: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+        let digests = leaf_digests(&sealed);
+        // A thread that panicked while it held the lock left a whole digest or none.
+        let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+        for (index, leaf) in neighbours(first).zip(digests) {
+            if !leaves.record(index, leaf) {
+                return Err(Error::PinnedBytesChanged { index });
+            }
+        }
+        Ok(())
     }
 
     /// Signs the root over all sealed chunks.

@@ -500,3 +500,45 @@ proptest! {
         prop_assert!(SealedTrailer::from_bytes(&bytes).is_err());
     }
 }
+
+#[test]
+fn neighbouring_chunks_go_together_or_not_at_all() {
+    let stream = seal(vec![0x2a; 3 * CHUNK_BYTES + 5]);
+    let recipients = [stream.recipient.public().clone()];
+    let size = stream.plain.len() as u64;
+    let (sealer, header) =
+        wait(Sealer::start(parameters(size), &recipients, &stream.sender)).unwrap();
+    let plain: Vec<Vec<u8>> = pieces(&stream.plain)
+        .into_iter()
+        .map(<[u8]>::to_vec)
+        .collect();
+    let sealed = sealer.seal_chunks(0, plain.clone()).unwrap();
+    for (index, piece) in (0..).zip(&plain) {
+        assert_eq!(
+            sealer.seal_chunk(index, piece.clone()).unwrap(),
+            sealed[index as usize]
+        );
+    }
+    let changed = [plain[1].clone(), vec![0; CHUNK_BYTES]].to_vec();
+    let refused = sealer.seal_chunks(1, changed);
+    assert_eq!(refused, Err(Error::PinnedBytesChanged { index: 2 }));
+    assert!(sealer.seal_chunks(u64::MAX, plain[..2].to_vec()).is_err());
+
+    let opener = wait(Opener::start(
+        &header,
+        stream.sender.public(),
+        &stream.recipient,
+    ))
+    .unwrap();
+    let mut damaged = sealed.clone();
+    damaged[3][0] ^= 1;
+    assert_eq!(opener.open_chunks(0, damaged), Err(Error::Rejected));
+    assert_eq!(
+        opener.open_chunks(1, sealed[..3].to_vec()),
+        Err(Error::Rejected)
+    );
+    assert!(opener.open_chunks(u64::MAX, sealed[..2].to_vec()).is_err());
+    assert_eq!(opener.open_chunks(0, sealed).unwrap(), plain);
+    let trailer = wait(sealer.finish(&stream.sender)).unwrap();
+    assert!(opener.finish(&trailer).is_ok());
+}
