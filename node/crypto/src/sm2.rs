@@ -2,14 +2,24 @@
 //!
 //! It does not do the SM2 key exchange, and it does not offer a signature without a purpose:
 //! every signature is made for one [`Label`], which is part of the signed bytes, so that one can
-//! never stand for another. The arithmetic is RustCrypto's, the only pure-Rust SM2 that was
-//! measured to run in constant time. Its types are kept inside: `DecryptingKey` prints its
-//! private scalar with `Debug`, and neither it nor `SigningKey` wipes itself.
+//! never stand for another. Signatures are computed by our own arithmetic, since verifying them
+//! bounds what the catalog can write; the decision record of 2026-11-27 says how it is kept
+//! sound. Key wraps, key parsing and scalars are RustCrypto's, whose types are kept inside:
+//! `DecryptingKey` prints its private scalar with `Debug`, and neither it nor `SigningKey` wipes
+//! itself.
 
 mod batch;
+mod curve;
+mod identity;
+mod nonce;
+mod prepared;
 mod public;
 mod secret;
+mod sign;
 mod signature;
+
+#[cfg(test)]
+mod tests;
 
 pub use batch::verify_batch;
 pub use public::PublicKey;

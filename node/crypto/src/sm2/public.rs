@@ -4,24 +4,26 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sm2::dsa::VerifyingKey;
-use sm2::dsa::signature::{MultipartVerifier as _, Verifier as _};
 use sm2::pkcs8::DecodePublicKey as _;
 use sm2::pke::EncryptingKey;
 
-use super::{CertificateIdentifier, Label, Signature, WRAP_SECRET_BYTES_MAX};
+use super::prepared::Prepared;
+use super::{Label, Signature, WRAP_SECRET_BYTES_MAX};
 use crate::Error;
-use crate::digest::KeyId;
+use crate::digest::{Digest, KeyId};
 
 /// An SM2 public key: a point that was checked to be on the curve and not its identity.
 ///
-/// Compared, ordered and hashed by its 65 bytes.
+/// Compared, ordered and hashed by its 65 bytes. Clones share what was precomputed for the key,
+/// so that a key that verifies often is worth keeping and cloning, rather than reading again.
 #[derive(Clone)]
 pub struct PublicKey {
     inner: sm2::PublicKey,
     sec1: [u8; Self::SEC1_BYTES],
+    prepared: Arc<Prepared>,
 }
 
 impl PublicKey {
@@ -48,7 +50,7 @@ impl PublicKey {
             sm2::PublicKey::from_sec1_bytes(&sec1).map_err(|_| Error::InvalidPublicKey {
                 reason: "the point is not on the curve",
             })?;
-        Ok(Self { inner, sec1 })
+        Self::new(inner, sec1)
     }
 
     /// The uncompressed SEC1 form.
@@ -100,10 +102,7 @@ impl PublicKey {
     ///
     /// [`Error::SignatureRejected`] if it did not.
     pub fn verify(&self, label: Label, message: &[u8], signature: &Signature) -> Result<(), Error> {
-        let signature = signature.to_inner()?;
-        self.verifying_key()?
-            .multipart_verify(&[label.prefix(), message], &signature)
-            .map_err(|_| Error::SignatureRejected)
+        self.verify_digest(&self.message_digest(&[label.prefix(), message]), signature)
     }
 
     /// Checks a signature that an outside standard defines and that has no label: X.509.
@@ -112,10 +111,25 @@ impl PublicKey {
         message: &[u8],
         signature: &Signature,
     ) -> Result<(), Error> {
-        let signature = signature.to_inner()?;
-        self.verifying_key()?
-            .verify(message, &signature)
-            .map_err(|_| Error::SignatureRejected)
+        self.verify_digest(&self.message_digest(&[message]), signature)
+    }
+
+    pub(super) fn verify_digest(
+        &self,
+        digest: &Digest,
+        signature: &Signature,
+    ) -> Result<(), Error> {
+        let (r, s) = signature.scalars().ok_or(Error::InvalidSignature)?;
+        if self.prepared.holds(digest, &r, &s) {
+            Ok(())
+        } else {
+            Err(Error::SignatureRejected)
+        }
+    }
+
+    /// What this key signs for a message given in parts.
+    pub(super) fn message_digest(&self, parts: &[&[u8]]) -> Digest {
+        self.prepared.identity(self.coordinates()).message(parts)
     }
 
     /// Encrypts a short secret to this key: SM2 with C1, C3, C2 in DER (GM/T 0009-2012, 7.2).
@@ -150,15 +164,24 @@ impl PublicKey {
                 reason: "the form must be 65 bytes",
             }
         })?;
-        Ok(Self { inner, sec1 })
+        Self::new(inner, sec1)
     }
 
-    fn verifying_key(&self) -> Result<VerifyingKey, Error> {
-        VerifyingKey::new(CertificateIdentifier::TEXT, self.inner).map_err(|_| {
-            Error::InvalidPublicKey {
-                reason: "no identity digest for this point",
-            }
+    fn new(inner: sm2::PublicKey, sec1: [u8; Self::SEC1_BYTES]) -> Result<Self, Error> {
+        let [_, coordinates @ ..] = &sec1;
+        let prepared = Prepared::new(coordinates).ok_or(Error::InvalidPublicKey {
+            reason: "a coordinate is out of range",
+        })?;
+        Ok(Self {
+            inner,
+            sec1,
+            prepared: Arc::new(prepared),
         })
+    }
+
+    pub(super) fn coordinates(&self) -> &[u8; 64] {
+        let [_, coordinates @ ..] = &self.sec1;
+        coordinates
     }
 }
 

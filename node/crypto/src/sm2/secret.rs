@@ -5,14 +5,15 @@ use std::sync::OnceLock;
 
 use sm2::dsa::SigningKey;
 use sm2::dsa::signature::rand_core::{TryCryptoRng, TryRng};
-use sm2::dsa::signature::{RandomizedMultipartSigner as _, RandomizedSigner as _};
 use sm2::elliptic_curve::Generate as _;
 use sm2::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
 use sm2::pke::DecryptingKey;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::sign::SigningScalar;
 use super::{CertificateIdentifier, Label, PublicKey, Signature, WRAPPED_BYTES_MAX};
 use crate::Error;
+use crate::digest::Digest;
 
 /// An SM2 private key, wiped on drop.
 ///
@@ -25,6 +26,7 @@ pub struct SecretKey {
 }
 
 struct Inner {
+    scalar: SigningScalar,
     signing: SigningKey,
     decrypting: DecryptingKey,
 }
@@ -109,20 +111,22 @@ impl SecretKey {
     ///
     /// [`Error::Randomness`] when the operating system has no random bytes.
     pub fn sign(&self, label: Label, message: &[u8]) -> Result<Signature, Error> {
-        self.inner
-            .signing
-            .try_multipart_sign_with_rng(&mut SystemRandom, &[label.prefix(), message])
-            .map(|signature| Signature::from_inner(&signature))
-            .map_err(|_| Error::Randomness)
+        self.sign_digest(&self.public.message_digest(&[label.prefix(), message]))
     }
 
     /// Signs bytes whose form an outside standard defines and that have no label: X.509.
     pub(crate) fn sign_unlabelled(&self, message: &[u8]) -> Result<Signature, Error> {
+        self.sign_digest(&self.public.message_digest(&[message]))
+    }
+
+    pub(super) fn sign_digest(&self, digest: &Digest) -> Result<Signature, Error> {
+        let mut fresh = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *fresh).map_err(|_| Error::Randomness)?;
         self.inner
-            .signing
-            .try_sign_with_rng(&mut SystemRandom, message)
+            .scalar
+            .sign(digest, &fresh)
             .map(|signature| Signature::from_inner(&signature))
-            .map_err(|_| Error::Randomness)
+            .ok_or(Error::Randomness)
     }
 
     /// Opens what [`PublicKey::wrap`] made for this key.
@@ -149,13 +153,10 @@ impl SecretKey {
     fn from_inner(secret: &sm2::SecretKey) -> Result<Self, Error> {
         let public = PublicKey::from_inner(secret.public_key())?;
         let mut scalar = secret.to_nonzero_scalar();
-        // (1 + d) is inverted when signing, so d = n - 1 is not a key (GB/T 32918.2, 6.1).
-        let sum = *scalar + sm2::Scalar::ONE;
-        if bool::from(sm2::elliptic_curve::Field::is_zero(&sum)) {
-            return Err(Error::InvalidSecretKey {
-                reason: "the scalar is out of range",
-            });
-        }
+        // (1 + d) is inverted for signing, so d = n - 1 is not a key (GB/T 32918.2, 6.1).
+        let prepared = SigningScalar::new(&scalar).ok_or(Error::InvalidSecretKey {
+            reason: "the scalar is out of range",
+        })?;
         let signing = SigningKey::from_nonzero_scalar(CertificateIdentifier::TEXT, scalar)
             .map_err(|_| Error::InvalidSecretKey {
                 reason: "the scalar is out of range",
@@ -164,6 +165,7 @@ impl SecretKey {
         scalar.zeroize();
         Ok(Self {
             inner: Box::new(Inner {
+                scalar: prepared,
                 signing,
                 decrypting,
             }),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::curve::Integer;
 use crate::Error;
 
 /// An SM2 signature: the DER form of two scalars in range (GM/T 0009-2012, 7.3).
@@ -52,10 +53,30 @@ impl Signature {
         }
     }
 
-    pub(crate) fn to_inner(&self) -> Result<sm2::dsa::Signature, Error> {
-        sm2::dsa::Signature::from_der(&self.der).map_err(|_| Error::InvalidSignature)
+    /// r and s. The form was checked when the signature was read, so there always are two.
+    pub(super) fn scalars(&self) -> Option<(Integer, Integer)> {
+        let (_frame, integers) = self.der.split_at_checked(2)?;
+        let (r, rest) = split_integer(integers)?;
+        let (s, _) = split_integer(rest)?;
+        Some((Integer::from_bytes(&r)?, Integer::from_bytes(&s)?))
     }
 }
+
+/// The first of some DER integers, and the rest.
+fn split_integer(bytes: &[u8]) -> Option<([u8; 32], &[u8])> {
+    let [INTEGER_TAG, length, rest @ ..] = bytes else {
+        return None;
+    };
+    let (value, rest) = rest.split_at_checked(usize::from(*length))?;
+    let value = value.strip_prefix(&[0]).unwrap_or(value);
+    let mut integer = [0; 32];
+    let start = integer.len().checked_sub(value.len())?;
+    integer[start..].copy_from_slice(value);
+    Some((integer, rest))
+}
+
+/// The tag of INTEGER (ITU-T X.690, 8.3).
+const INTEGER_TAG: u8 = 0x02;
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
