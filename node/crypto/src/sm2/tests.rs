@@ -161,6 +161,19 @@ fn the_base_point_and_its_negative_are_keys_like_others() {
 }
 
 #[test]
+fn the_scalars_of_a_signature_are_those_in_its_der_form() {
+    let edges = [1, 0x7f, 0x80, 0xff, 0x100, u64::MAX].map(Scalar::from);
+    let edges = [&edges[..], &[-Scalar::ONE, scalar([0x80; 32])]].concat();
+    for r in &edges {
+        for s in &edges {
+            let signature = dsa::Signature::from_scalars(*r, *s).unwrap();
+            let signature = Signature::from_inner(&signature);
+            assert!(signature.scalars() == Some((integer(*r), integer(*s))));
+        }
+    }
+}
+
+#[test]
 fn the_identity_depends_on_the_identifier() {
     let key = SecretKey::generate().unwrap();
     let sec1 = key.public().to_sec1();
