@@ -10,6 +10,7 @@
 
 mod batch;
 mod curve;
+mod handshake;
 mod identity;
 mod nonce;
 mod prepared;
@@ -22,6 +23,7 @@ mod signature;
 mod tests;
 
 pub use batch::verify_batch;
+pub use handshake::HandshakeSignature;
 pub use public::PublicKey;
 pub use secret::SecretKey;
 pub(crate) use secret::SystemRandom;

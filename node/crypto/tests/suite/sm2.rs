@@ -1,8 +1,8 @@
 //! SM2 keys, signatures and wraps.
 
 use crypto::sm2::{
-    CertificateIdentifier, HandshakeIdentifier, Label, PublicKey, SecretKey, Signature,
-    WRAP_SECRET_BYTES_MAX, verify_batch,
+    CertificateIdentifier, HandshakeIdentifier, HandshakeSignature, Label, PublicKey, SecretKey,
+    Signature, WRAP_SECRET_BYTES_MAX, verify_batch,
 };
 use crypto::{Error, Zeroizing};
 use proptest::prelude::*;
@@ -88,6 +88,28 @@ fn no_label_is_the_start_of_another() {
 fn the_two_identifiers_are_those_of_the_standards() {
     assert_eq!(CertificateIdentifier::TEXT, "1234567812345678");
     assert_eq!(HandshakeIdentifier::TEXT, "TLSv1.3+GM+Cipher+Suite");
+}
+
+#[test]
+fn a_signature_for_a_handshake_is_no_other_and_no_other_is_one() {
+    let key = SecretKey::generate().unwrap();
+    let content = [Label::Batch.prefix(), b"message"].concat();
+    let for_handshake = key.sign_handshake(&content).unwrap();
+    let outcome = key.public().verify_handshake(&content, &for_handshake);
+    assert_eq!(outcome, Ok(()));
+    let labelled = key.sign(Label::Batch, b"message").unwrap();
+    let taken_for_labelled = Signature::from_der(for_handshake.as_der()).unwrap();
+    let taken_for_handshake = HandshakeSignature::from_der(labelled.as_der()).unwrap();
+    assert_eq!(
+        key.public()
+            .verify(Label::Batch, b"message", &taken_for_labelled),
+        Err(Error::SignatureRejected)
+    );
+    assert_eq!(
+        key.public()
+            .verify_handshake(&content, &taken_for_handshake),
+        Err(Error::SignatureRejected)
+    );
 }
 
 #[test]
