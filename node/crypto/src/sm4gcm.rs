@@ -92,6 +92,44 @@ impl Sm4Gcm {
     }
 }
 
+/// The same over buffers that belong to somebody else, with the tag apart: TLS records.
+impl Sm4Gcm {
+    /// Encrypts `text` and gives the tag.
+    pub(crate) fn seal_slice(
+        &self,
+        nonce: &[u8; NONCE_BYTES],
+        aad: &[u8],
+        text: &mut [u8],
+    ) -> Result<[u8; TAG_BYTES], Error> {
+        let found = text.len();
+        self.0
+            .encrypt_inout_detached(nonce.into(), aad, text.into())
+            .map(Into::into)
+            .map_err(|_| Error::LimitExceeded {
+                what: "SM4-GCM plaintext bytes",
+                limit: PLAIN_BYTES_MAX,
+                found: crate::encoding::length(found),
+            })
+    }
+
+    /// Checks the tag and decrypts `text`. On failure it is wiped.
+    pub(crate) fn open_slice(
+        &self,
+        nonce: &[u8; NONCE_BYTES],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &[u8; TAG_BYTES],
+    ) -> Result<(), Error> {
+        let opened =
+            self.0
+                .decrypt_inout_detached(nonce.into(), aad, (&mut *text).into(), tag.into());
+        opened.map_err(|_| {
+            text.zeroize();
+            Error::Rejected
+        })
+    }
+}
+
 /// 2^32 - 2 blocks, NIST SP 800-38D section 5.2.1.1 and RFC 8998.
 const PLAIN_BYTES_MAX: u64 = (1 << 36) - 32;
 

@@ -8,6 +8,7 @@
 mod config;
 mod identity;
 pub mod incoming;
+pub mod shangmi;
 mod stream;
 
 pub use config::{ClientAuth, client_config, peer_spki_digest, server_config};

@@ -185,6 +185,13 @@ impl PublicKey {
     }
 }
 
+impl PublicKey {
+    /// The library's key, for what an outside standard defines: TLS.
+    pub(crate) const fn as_inner(&self) -> &sm2::PublicKey {
+        &self.inner
+    }
+}
+
 /// The DER frame before the point in a `SubjectPublicKeyInfo` of this curve.
 const SPKI_FRAME: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
