@@ -5,15 +5,23 @@
 //! eyes is decided elsewhere: the catalog binds the digest of the peer's TLS key
 //! ([`PeerTlsStream::peer_spki`]) to its SM2 identity.
 
+mod authority;
 mod config;
 mod identity;
 pub mod incoming;
+mod key;
+mod pem;
+mod roots;
 pub mod shangmi;
 mod stream;
+mod suites;
 
+pub use authority::TlsAuthority;
 pub use config::{ClientAuth, client_config, peer_spki_digest, server_config};
-pub use identity::{TlsAuthority, TlsIdentity, TlsRoots};
+pub use identity::TlsIdentity;
+pub use roots::TlsRoots;
 pub use stream::{PeerTlsStream, connect};
+pub use suites::{Family, Suites};
 
 pub use rustls::pki_types::CertificateDer;
 pub use rustls::{ClientConfig, ServerConfig};

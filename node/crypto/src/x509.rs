@@ -117,7 +117,7 @@ pub(crate) fn common_name(text: &str) -> Result<Name, Error> {
 }
 
 /// Milliseconds since 1970 as an X.509 time, which counts seconds.
-fn time(ms: i64) -> Result<Time, Error> {
+pub(crate) fn time(ms: i64) -> Result<Time, Error> {
     let out_of_range = Error::InvalidArgument {
         what: "validity",
         reason: "it must lie between 1970 and 9999",
