@@ -14,7 +14,7 @@
 //! | [`Sm4Backend`] | which kernel seals here | GB/T 32907, NIST SP 800-38D |
 //! | [`merkle`] | trees and proofs, a map with a root | RFC 6962 and RFC 9162 over SM3 |
 //! | [`certificate`] | SM2 certificates and a small authority | RFC 5280, GM/T 0015 |
-//! | [`tls`] | mutual TLS 1.3 on rustls | RFC 8446 |
+//! | [`tls`] | mutual TLS 1.3 on rustls, ShangMi or standard | RFC 8998, RFC 8446 |
 //! | [`password`], [`totp`] | secrets that people remember or read off | RFC 8018, RFC 6238 |
 //! | [`self_test`](mod@self_test) | known answers at start | in the manner of GM/T 0028 |
 

@@ -1,25 +1,41 @@
-//! Mutual TLS 1.3 (RFC 8446) on rustls, with P-256 certificates of an authority of its own.
+//! Mutual TLS 1.3 (RFC 8446) on rustls: with the ShangMi suites of RFC 8998, or with the usual
+//! ones and P-256 certificates, by a policy for each listener and each peer.
 //!
-//! It does not do RFC 8998 (TLS with SM2 and SM4) yet, and it never uses a provider that a
-//! process installed: every configuration names `ring`. Who the peer is in the federation's
-//! eyes is decided elsewhere: the catalog binds the digest of the peer's TLS key
-//! ([`PeerTlsStream::peer_spki`]) to its SM2 identity.
+//! It does not do TLCP (GB/T 38636), whose two certificates rustls has no place for; a gateway
+//! can. It never uses a provider that a process installed: every configuration names its own.
+//! Who the peer is in the federation's eyes is decided elsewhere: the catalog binds the digest of
+//! the peer's TLS key ([`PeerTlsStream::peer_spki`]) to its SM2 identity, for keys of both
+//! families alike.
+//!
+//! | wanted | made with |
+//! |---|---|
+//! | an authority of the federation | [`TlsAuthority::create_shangmi`], [`TlsAuthority::create`] |
+//! | a node's certificate, of its authority's family | [`TlsIdentity::issue`] |
+//! | a listener under a policy | [`ServerTls::new`], then [`incoming::accept`] |
+//! | a client under a policy | [`ClientTls::new`], then [`connect`] |
+//! | one family, the identity's, as rustls has it | [`server_config`], [`client_config`] |
 
 mod authority;
+mod client;
 mod config;
 mod identity;
 pub mod incoming;
 mod key;
 mod pem;
+mod policy;
 mod roots;
+mod server;
 pub mod shangmi;
 mod stream;
 mod suites;
 
 pub use authority::TlsAuthority;
+pub use client::{ClientOptions, ClientTls};
 pub use config::{ClientAuth, client_config, peer_spki_digest, server_config};
 pub use identity::TlsIdentity;
+pub use policy::Resumption;
 pub use roots::TlsRoots;
+pub use server::{ServerOptions, ServerTls};
 pub use stream::{PeerTlsStream, connect};
 pub use suites::{Family, Suites};
 
@@ -36,3 +52,10 @@ pub const HANDSHAKES_MAX: usize = 256;
 
 /// How many accepted streams wait for the server to take them.
 pub const READY_STREAMS_MAX: usize = 64;
+
+/// How many sessions a configuration remembers for [`Resumption::Rechecked`]; each is about two
+/// kilobytes, most of it the peer's chain.
+pub const SESSIONS_MAX: usize = 1_024;
+
+/// The application protocol that marks a client's second attempt: see [`ClientTls`].
+pub const FALLBACK_PROTOCOL: &[u8] = b"kouan/shangmi-fallback";

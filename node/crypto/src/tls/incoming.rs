@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_rustls::TlsStream;
 
-use super::{HANDSHAKE_SECONDS_MAX, HANDSHAKES_MAX, PeerTlsStream, READY_STREAMS_MAX};
+use super::{HANDSHAKE_SECONDS_MAX, HANDSHAKES_MAX, PeerTlsStream, READY_STREAMS_MAX, ServerTls};
 
 /// Streams whose handshake succeeded. Dropping it ends the accept loop and closes the port.
 ///
@@ -28,9 +27,9 @@ pub struct Incoming {
 
 /// Starts the accept loop. Must be called within a tokio runtime.
 #[must_use]
-pub fn accept(listener: TcpListener, config: Arc<ServerConfig>) -> Incoming {
+pub fn accept(listener: TcpListener, tls: impl Into<ServerTls>) -> Incoming {
     let (sender, ready) = mpsc::channel(READY_STREAMS_MAX);
-    tokio::spawn(run(listener, TlsAcceptor::from(config), sender));
+    tokio::spawn(run(listener, tls.into(), sender));
     Incoming { ready }
 }
 
@@ -52,7 +51,7 @@ impl Incoming {
     }
 }
 
-async fn run(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<PeerTlsStream>) {
+async fn run(listener: TcpListener, tls: ServerTls, ready: mpsc::Sender<PeerTlsStream>) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
         let permit = tokio::select! {
@@ -67,13 +66,7 @@ async fn run(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<P
         };
         match accepted {
             Ok((tcp, peer)) => {
-                tokio::spawn(handshake(
-                    acceptor.clone(),
-                    tcp,
-                    peer,
-                    ready.clone(),
-                    permit,
-                ));
+                tokio::spawn(handshake(tls.clone(), tcp, peer, ready.clone(), permit));
             }
             Err(error) => {
                 // Usually out of file descriptors: without a pause this would spin.
@@ -87,7 +80,7 @@ async fn run(listener: TcpListener, acceptor: TlsAcceptor, ready: mpsc::Sender<P
 /// Holds its permit until the stream is handed over, so that a server that takes no streams
 /// stops the accept loop instead of piling them up.
 async fn handshake(
-    acceptor: TlsAcceptor,
+    tls: ServerTls,
     tcp: TcpStream,
     peer: SocketAddr,
     ready: mpsc::Sender<PeerTlsStream>,
@@ -96,7 +89,7 @@ async fn handshake(
     let limit = Duration::from_secs(HANDSHAKE_SECONDS_MAX);
     let outcome = timeout(limit, async {
         tcp.set_nodelay(true)?;
-        acceptor.accept(tcp).await
+        tls.accept(tcp).await
     })
     .await;
     match outcome {

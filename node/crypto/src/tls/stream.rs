@@ -4,18 +4,18 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::ClientConfig;
+use rustls::HandshakeKind;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
-use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_rustls::TlsStream;
 
-use super::{HANDSHAKE_SECONDS_MAX, peer_spki_digest};
+use super::shangmi::{TLS_SM4_CCM_SM3, TLS_SM4_GCM_SM3};
+use super::{ClientTls, Family, HANDSHAKE_SECONDS_MAX, peer_spki_digest};
 use crate::Error;
 use crate::digest::Digest;
 
@@ -65,6 +65,22 @@ impl PeerTlsStream {
             .unwrap_or_default()
     }
 
+    /// Which algorithms protect the connection.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        let suite = self.inner.get_ref().1.negotiated_cipher_suite();
+        match suite.map(|suite| suite.suite()) {
+            Some(TLS_SM4_GCM_SM3 | TLS_SM4_CCM_SM3) => Family::ShangMi,
+            _ => Family::Standard,
+        }
+    }
+
+    /// Whether the session is an earlier one, taken up again.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.inner.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
     /// The application protocol that was agreed, such as `h2`.
     #[must_use]
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
@@ -82,18 +98,17 @@ impl PeerTlsStream {
 pub async fn connect(
     address: impl ToSocketAddrs,
     server_name: &str,
-    config: Arc<ClientConfig>,
+    tls: impl Into<ClientTls>,
 ) -> Result<PeerTlsStream, Error> {
     let name =
         ServerName::try_from(server_name.to_owned()).map_err(|_| Error::InvalidArgument {
             what: "server name",
             reason: "no DNS name and no address",
         })?;
+    let tls = tls.into();
     let handshake = async {
-        let tcp = TcpStream::connect(address).await?;
-        tcp.set_nodelay(true)?;
-        let peer_address = tcp.peer_addr()?;
-        let stream = TlsConnector::from(config).connect(name, tcp).await?;
+        let stream = tls.connect(address, name).await?;
+        let peer_address = stream.get_ref().0.peer_addr()?;
         Ok::<_, io::Error>(PeerTlsStream::new(TlsStream::Client(stream), peer_address))
     };
     match timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX), handshake).await {
