@@ -12,6 +12,7 @@ mod merkle;
 mod oracle;
 mod people;
 mod seal;
+mod shangmi;
 mod sm2;
 mod tls;
 mod vectors;
