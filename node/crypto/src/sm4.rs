@@ -175,10 +175,20 @@ impl Kernel {
     ) -> [u8; BLOCK_BYTES] {
         let mut expanded = Expanded::ZERO;
         self.expand(key, &mut expanded);
+        self.encrypt_with(&expanded, block)
+    }
+
+    /// The encryption of one block under a key that was expanded for this kernel. Sixteen are
+    /// computed for it, so it is for modes that cannot have more.
+    pub(crate) fn encrypt_with(
+        &self,
+        expanded: &Expanded,
+        block: &[u8; BLOCK_BYTES],
+    ) -> [u8; BLOCK_BYTES] {
         let [nonce @ .., b0, b1, b2, b3] = *block;
         let mut stream = KeyStream::ZERO;
         let counter = u32::from_be_bytes([b0, b1, b2, b3]);
-        self.key_stream(&expanded, &nonce, counter, &mut stream);
+        self.key_stream(expanded, &nonce, counter, &mut stream);
         let encrypted = stream.block(0);
         stream.zeroize();
         encrypted

@@ -101,15 +101,18 @@ impl Sm4Gcm {
         aad: &[u8],
         text: &mut [u8],
     ) -> Result<[u8; TAG_BYTES], Error> {
-        let found = text.len();
-        self.0
-            .encrypt_inout_detached(nonce.into(), aad, text.into())
-            .map(Into::into)
-            .map_err(|_| Error::LimitExceeded {
+        let found = crate::encoding::length(text.len());
+        if found > PLAIN_BYTES_MAX {
+            return Err(Error::LimitExceeded {
                 what: "SM4-GCM plaintext bytes",
                 limit: PLAIN_BYTES_MAX,
-                found: crate::encoding::length(found),
-            })
+                found,
+            });
+        }
+        let data = text;
+        Ok(self
+            .kernel
+            .seal(&self.expanded, Message { nonce, aad, data }))
     }
 
     /// Checks the tag and decrypts `text`. On failure it is wiped.
@@ -120,13 +123,17 @@ impl Sm4Gcm {
         text: &mut [u8],
         tag: &[u8; TAG_BYTES],
     ) -> Result<(), Error> {
-        let opened =
-            self.0
-                .decrypt_inout_detached(nonce.into(), aad, (&mut *text).into(), tag.into());
-        opened.map_err(|_| {
+        let fits = crate::encoding::length(text.len()) <= PLAIN_BYTES_MAX && {
+            let data = &mut *text;
+            let message = Message { nonce, aad, data };
+            bool::from(self.kernel.open(&self.expanded, message).ct_eq(tag))
+        };
+        if fits {
+            Ok(())
+        } else {
             text.zeroize();
-            Error::Rejected
-        })
+            Err(Error::Rejected)
+        }
     }
 }
 

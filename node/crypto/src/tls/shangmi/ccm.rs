@@ -1,23 +1,29 @@
 //! SM4-CCM (RFC 8998 section 3.2, NIST SP 800-38C): nonce 12 bytes, tag 16, length field 3.
 //!
 //! It does not aim at speed: CBC-MAC is serial by definition. It is there for peers that have
-//! no GCM; between nodes GCM is chosen. The block cipher is RustCrypto's table-driven one.
+//! no GCM; between nodes GCM is chosen. The block cipher is the one of the GCM kernels.
 
-use sm4::Sm4;
-use sm4::cipher::{BlockCipherEncrypt as _, KeyInit as _};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize as _;
 
 use super::record::Aead;
 use crate::Error;
+use crate::sm4::{BLOCK_BYTES, Expanded, Kernel};
 use crate::sm4gcm::{KEY_BYTES, NONCE_BYTES, TAG_BYTES};
 
 /// One SM4-CCM key, wiped on drop.
-pub(super) struct Sm4Ccm(Sm4);
+pub(super) struct Sm4Ccm {
+    kernel: Kernel,
+    /// In a box, so that a key that is moved leaves no copy behind.
+    expanded: Box<Expanded>,
+}
 
 impl Aead for Sm4Ccm {
     fn new(key: &[u8; KEY_BYTES]) -> Self {
-        Self(Sm4::new(key.into()))
+        let kernel = Kernel::selected();
+        let mut expanded = Box::new(Expanded::ZERO);
+        kernel.expand(key, &mut expanded);
+        Self { kernel, expanded }
     }
 
     fn seal(
@@ -100,7 +106,7 @@ impl Sm4Ccm {
     }
 
     fn encrypt(&self, block: &mut [u8; BLOCK_BYTES]) {
-        self.0.encrypt_block(block.into());
+        *block = self.kernel.encrypt_with(&self.expanded, block);
     }
 }
 
@@ -118,9 +124,6 @@ fn add(block: &mut [u8], mask: &[u8]) {
         *byte ^= mask;
     }
 }
-
-/// The block of SM4 in bytes.
-const BLOCK_BYTES: usize = 16;
 
 /// A length field of three bytes, and nothing else.
 const COUNTER_FLAGS: u8 = 0x02;
