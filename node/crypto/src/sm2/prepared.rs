@@ -6,7 +6,7 @@
 //! | what | when | costs |
 //! |---|---|---|
 //! | the identity digest Z | first signature | 4 blocks of SM3, 32 bytes |
-//! | a table of multiples | after [`USES_BEFORE_TABLE`] signatures | 7 verifications, 52 KiB |
+//! | a table of multiples | after [`USES_BEFORE_TABLE`] signatures | about 6 verifications, 52 KiB |
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -123,7 +123,7 @@ static TABLES: AtomicUsize = AtomicUsize::new(0);
 /// each, tables take 26 MiB at most.
 const TABLES_MAX: usize = 512;
 
-/// A table costs as much as this many verifications without one, so that a key which stops being
+/// A table costs less than this many verifications without one, so that a key which stops being
 /// used has cost at most twice what it had to.
 pub(super) const USES_BEFORE_TABLE: usize = 8;
 
