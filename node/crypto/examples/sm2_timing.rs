@@ -1,0 +1,129 @@
+//! Whether the time of an SM2 signature tells something about its secrets, in the manner of
+//! dudect (Reparaz, Balasch and Verbauwhede, 2017): Welch's t of two classes of measurements.
+//!
+//! `cargo run --release -p crypto --example sm2_timing [signatures]`. It does not pass or fail:
+//! it prints t values for a person to read. Beyond 4.5 in either direction, a class is told apart
+//! by time; values that grow with the square root of the number of signatures are a leak, others
+//! are noise.
+//!
+//! A nonce cannot be chosen from outside, but whoever knows the key d can compute it from a
+//! signature: k = s (1 + d) + r d. So one pass of random signatures is sorted afterwards, by
+//! several questions about k.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a measurement prints, and ends when something does not work"
+)]
+
+use std::time::Instant;
+
+use crypto::sm2::{Label, SecretKey};
+use sm2::Scalar;
+use sm2::elliptic_curve::PrimeField as _;
+
+fn main() {
+    let count = std::env::args().nth(1).and_then(|it| it.parse().ok());
+    let count = count.unwrap_or(100_000_usize);
+    println!("{count} signatures for each line");
+    println!("|   t   | first class | second class |");
+    println!("|-------|---|---|");
+    by_key(count);
+    by_nonce(count);
+}
+
+/// Keys of few and of many bits, in turn.
+fn by_key(count: usize) {
+    let mut sparse = [0; 32];
+    sparse[31] = 3;
+    let mut dense = [0xff; 32];
+    dense[3] = 0xfe;
+    dense[16] = 0x11;
+    let keys = [sparse, dense].map(|it| SecretKey::from_bytes(&it).unwrap());
+    let samples: Vec<(f64, bool)> = (0..count)
+        .map(|at| {
+            // Which key comes is not a rhythm that something else could share.
+            let second = at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 1;
+            (timed(&keys[usize::from(second)]).0, second)
+        })
+        .collect();
+    print("d = 3", "d of 250 ones", &samples);
+}
+
+/// One key, and what the nonce was.
+fn by_nonce(count: usize) {
+    let bytes = [0x5b; 32];
+    let key = SecretKey::from_bytes(&bytes).unwrap();
+    let d = Scalar::from_repr(bytes.into()).unwrap();
+    let pass: Vec<(f64, [u8; 32])> = (0..count)
+        .map(|_| {
+            let (time, signature) = timed(&key);
+            let signature = sm2::dsa::Signature::from_der(signature.as_der()).unwrap();
+            let (r, s) = (*signature.r(), *signature.s());
+            let k = s * (Scalar::ONE + d) + r * d;
+            (time, k.to_repr().into())
+        })
+        .collect();
+    let sort = |first: &str, second: &str, is_second: &dyn Fn(&[u8; 32]) -> bool| {
+        let samples: Vec<_> = pass.iter().map(|(time, k)| (*time, is_second(k))).collect();
+        print(first, second, &samples);
+    };
+    let ones = |k: &[u8]| k.iter().map(|byte| byte.count_ones()).sum::<u32>();
+    sort("k even", "k odd", &|k| k[31] & 1 == 1);
+    sort("k below 2^255", "k above", &|k| k[0] >= 0x80);
+    sort("top byte of k above 3", "below", &|k| k[0] < 4);
+    sort("lowest digit of k high", "low", &|k| k[31] & 31 < 16);
+    sort("at most 128 ones in k", "more", &|k| ones(k) > 128);
+    sort("fewer than 140 ones in k", "more", &|k| ones(k) >= 140);
+    sort("ones in the top half of k", "more than 64", &|k| {
+        ones(&k[..16]) > 64
+    });
+}
+
+/// One signature and its time in nanoseconds.
+fn timed(key: &SecretKey) -> (f64, crypto::Signature) {
+    let start = Instant::now();
+    let signature = key.sign(Label::Challenge, b"timing").unwrap();
+    let time = start.elapsed().as_secs_f64() * 1e9;
+    (time, signature)
+}
+
+fn print(first: &str, second: &str, samples: &[(f64, bool)]) {
+    // Interrupts make outliers that drown everything else, so the slowest tenth is left out.
+    let mut times: Vec<f64> = samples.iter().map(|sample| sample.0).collect();
+    times.sort_by(f64::total_cmp);
+    let limit = times[times.len() * 9 / 10];
+    let class = |wanted: bool| {
+        let of_class = move |sample: &&(f64, bool)| sample.1 == wanted && sample.0 <= limit;
+        Moments::of(samples.iter().filter(of_class).map(|sample| sample.0))
+    };
+    let (a, b) = (class(false), class(true));
+    let t = (a.mean - b.mean) / (a.variance / a.count + b.variance / b.count).sqrt();
+    println!(
+        "| {t:5.2} | {first}: {:.0} ns | {second}: {:.0} ns |",
+        a.mean, b.mean
+    );
+}
+
+struct Moments {
+    count: f64,
+    mean: f64,
+    variance: f64,
+}
+
+impl Moments {
+    /// Welford's running mean and variance.
+    fn of(times: impl Iterator<Item = f64>) -> Self {
+        let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
+        for time in times {
+            count += 1.0;
+            let delta = time - mean;
+            mean += delta / count;
+            squares += delta * (time - mean);
+        }
+        Self {
+            count,
+            mean,
+            variance: squares / (count - 1.0),
+        }
+    }
+}
