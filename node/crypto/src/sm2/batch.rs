@@ -1,7 +1,7 @@
 //! Many signatures at once.
 //!
-//! It does not check several signatures by one equation. That needs the point `k * G` that the signer
-//! had, and an SM2 signature holds only its x coordinate mixed with the digest: for each
+//! It does not check several signatures by one equation. That needs the point `k * G` that the
+//! signer had, and an SM2 signature holds only its x coordinate mixed with the digest: for each
 //! signature, the sign would have to be guessed. What a batch shares is threads, and the tables
 //! of keys that sign often.
 

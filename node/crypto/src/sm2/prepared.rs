@@ -6,7 +6,7 @@
 //! | what | when | costs |
 //! |---|---|---|
 //! | the identity digest Z | first signature | 4 blocks of SM3, 32 bytes |
-//! | a table of multiples | after [`USES_BEFORE_TABLE`] signatures | about 6 verifications, 52 KiB |
+//! | a table of multiples | after [`USES_BEFORE_TABLE`] uses | about 6 verifications, 52 KiB |
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -237,7 +237,8 @@ proptest! {
     ) {
         prop_assume!(!z.is_zero());
         let (p, q) = (rescaled(&base_times(&a), &z), base_times(&b));
-        let [their_p, their_q] = [their_a, their_b].map(|it| ProjectivePoint::mul_by_generator(&it));
+        let their_p = ProjectivePoint::mul_by_generator(&their_a);
+        let their_q = ProjectivePoint::mul_by_generator(&their_b);
         let same = |ours: &Jacobian, theirs: &ProjectivePoint| {
             prop_assert_eq!(coordinates(ours), their_coordinates(theirs));
             Ok(())
