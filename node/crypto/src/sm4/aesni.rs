@@ -171,7 +171,7 @@ impl Maps {
 
     #[inline]
     #[target_feature(enable = "avx2,aes")]
-    fn from_image(&self, x: __m256i) -> __m256i {
+    fn out_of_image(&self, x: __m256i) -> __m256i {
         look_up(&both(&UNDO_PRE_HALVES), split(x))
     }
 

@@ -75,17 +75,18 @@ pub(super) fn slice(words: &[u32; 16]) -> Planes {
 /// Planes as sixteen words.
 #[inline]
 pub(super) fn unslice(planes: &Planes) -> [u32; 16] {
-    let mut bytes = [[0_u8; 4]; 16];
+    let mut words = [0; 16];
     for byte in 0..4 {
-        for half in 0..2 {
+        for (half, words) in words.as_chunks_mut::<8>().0.iter_mut().enumerate() {
             let rows = planes.map(|plane| plane.to_le_bytes()[2 * byte + half]);
             let columns = transpose(u64::from_le_bytes(rows)).to_le_bytes();
-            for (block, column) in columns.into_iter().enumerate() {
-                bytes[8 * half + block][byte] = column;
+            for (word, column) in words.iter_mut().zip(columns) {
+                // The most significant byte comes first and is pushed up by the others.
+                *word = *word << 8 | u32::from(column);
             }
         }
     }
-    bytes.map(u32::from_be_bytes)
+    words
 }
 
 /// Transposes an 8 x 8 matrix of bits by exchanging ever larger blocks of it.
@@ -192,8 +193,10 @@ mod tests {
 
     #[test]
     fn slicing_is_undone() {
-        let words: [u32; 16] =
-            std::array::from_fn(|i| 0x9e37_79b9_u32.wrapping_mul(7 + 2 * i as u32));
+        let mut words = [0x9e37_79b9_u32; 16];
+        for (i, word) in (0_u32..).zip(&mut words) {
+            *word = word.wrapping_mul(7 + 2 * i);
+        }
         assert_eq!(unslice(&slice(&words)), words);
         assert_eq!(unslice(&broadcast(0x0123_4567)), [0x0123_4567; 16]);
     }

@@ -109,7 +109,7 @@ impl Maps {
 
     #[inline]
     #[target_feature(enable = "avx2,gfni")]
-    fn from_image(&self, x: __m256i) -> __m256i {
+    fn out_of_image(&self, x: __m256i) -> __m256i {
         _mm256_gf2p8affine_epi64_epi8::<0>(x, wide(&UNDO_PRE))
     }
 

@@ -36,7 +36,7 @@ pub(super) fn to_image(round_keys: &mut [u32; 32]) {
     let (pairs, _) = round_keys.as_chunks_mut::<2>();
     for [even, odd] in pairs {
         *odd ^= *even;
-        *even = map(&PRE_COLUMNS, *even).swap_bytes() ^ ALL_BYTES * u32::from(PRE_ADD);
+        *even = map(&PRE_COLUMNS, *even).swap_bytes() ^ (ALL_BYTES * u32::from(PRE_ADD));
         *odd = map(&PRE_COLUMNS, *odd).swap_bytes();
     }
 }

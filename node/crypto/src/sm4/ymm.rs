@@ -15,7 +15,7 @@ pub(super) const fn rotation(by: u8) -> [u8; 16] {
 }
 
 /// Makes `key_stream` and `key_stream_absorbing` for the module that calls it, which brings `Maps` with the methods `load`,
-/// `to_image`, `from_image` and `round`.
+/// `to_image`, `out_of_image` and `round`.
 macro_rules! key_stream {
     ($features:literal) => {
         #[target_feature(enable = $features)]
@@ -111,8 +111,8 @@ macro_rules! key_stream {
         fn finish(maps: &Maps, group: [__m256i; 4], out: &mut [u64; 16]) {
             // The output is the last four words in reverse.
             let [w3, w2, w1, w0] = group;
-            let (w0, w1) = (maps.from_image(w0), maps.from_image(w1));
-            let (w2, w3) = (maps.from_image(w2), maps.from_image(w3));
+            let (w0, w1) = (maps.out_of_image(w0), maps.out_of_image(w1));
+            let (w2, w3) = (maps.out_of_image(w2), maps.out_of_image(w3));
             let [a, b] = [_mm256_unpacklo_epi32(w0, w1), _mm256_unpackhi_epi32(w0, w1)];
             let [c, d] = [_mm256_unpacklo_epi32(w2, w3), _mm256_unpackhi_epi32(w2, w3)];
             let blocks = [

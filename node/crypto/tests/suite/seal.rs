@@ -513,11 +513,8 @@ fn neighbouring_chunks_go_together_or_not_at_all() {
         .map(<[u8]>::to_vec)
         .collect();
     let sealed = sealer.seal_chunks(0, plain.clone()).unwrap();
-    for (index, piece) in (0..).zip(&plain) {
-        assert_eq!(
-            sealer.seal_chunk(index, piece.clone()).unwrap(),
-            sealed[index as usize]
-        );
+    for ((index, piece), together) in (0..).zip(&plain).zip(&sealed) {
+        assert_eq!(&sealer.seal_chunk(index, piece.clone()).unwrap(), together);
     }
     let changed = [plain[1].clone(), vec![0; CHUNK_BYTES]].to_vec();
     let refused = sealer.seal_chunks(1, changed);
