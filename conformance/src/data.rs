@@ -2,13 +2,34 @@
 //!
 //! It does not make rows up.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use schemas::DatasetId;
 use schemas::shipped::Described;
 use schemas::standard::DataStandard;
+
+/// Where the real files are when nothing else is said.
+const BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
+
+/// Whether a test on real files is left out: nobody who has only cloned the repository has them.
+/// Where `KOUAN_DATA` or `CI` is set, somebody expects them, and a test without them fails.
+#[must_use]
+pub fn left_out() -> bool {
+    let expected = ["KOUAN_DATA", "CI"].map(std::env::var_os);
+    if expected.iter().any(Option::is_some) || Path::new(BESIDE).join("INDEX.md").is_file() {
+        return false;
+    }
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // Written past the capture of a test's output: a test that was left out must not look passed.
+    let _ = writeln!(
+        std::io::stderr(),
+        "{test}: left out: no real data; set KOUAN_DATA"
+    );
+    true
+}
 
 /// Folder of the real files: `KOUAN_DATA`, or `shared/data` beside the checkout.
 ///
@@ -17,8 +38,7 @@ use schemas::standard::DataStandard;
 #[must_use]
 pub fn folder() -> PathBuf {
     let named = std::env::var_os("KOUAN_DATA").map(PathBuf::from);
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = named.unwrap_or_else(beside);
+    let folder = named.unwrap_or_else(|| PathBuf::from(BESIDE));
     assert!(
         folder.join("INDEX.md").is_file(),
         "no real data in {}; set KOUAN_DATA to the folder that has INDEX.md",

@@ -63,6 +63,9 @@ fn versions(steward: &Client, id: &DatasetId) -> Vec<u64> {
 
 #[test]
 fn a_publish_that_is_killed_becomes_one_whole_version() {
+    if data::left_out() {
+        return;
+    }
     let cluster = Cluster::start(1);
     let steward = cluster.sign_in(PROVINCE, Role::DataSteward);
     let approver = cluster.add_person(PROVINCE, "second-steward", Role::DataSteward);
@@ -307,6 +310,9 @@ fn a_consumer_that_is_killed_takes_its_transfer_up_again() {
 
 #[test]
 fn a_provider_that_is_killed_serves_its_transfer_afterwards() {
+    if data::left_out() {
+        return;
+    }
     let mut cluster = Cluster::start(3);
     let steward = cluster.sign_in(GUANGZHOU, Role::DataSteward);
     let approver = cluster.sign_in(PROVINCE, Role::DataSteward);

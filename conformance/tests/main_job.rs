@@ -155,6 +155,9 @@ fn receipts_agree(cluster: &Cluster, grant: &GrantId, sealed: bool) {
 
 #[test]
 fn real_files_are_published_asked_for_agreed_to_transferred_and_proven() {
+    if data::left_out() {
+        return;
+    }
     let cluster = Cluster::start(3);
     let people = people(&cluster);
     let owner = &cluster.member(GUANGZHOU).prepared.node.id;
@@ -199,6 +202,9 @@ fn real_files_are_published_asked_for_agreed_to_transferred_and_proven() {
 
 #[test]
 fn rows_of_grade_three_leave_sealed_filtered_and_masked() {
+    if data::left_out() {
+        return;
+    }
     let cluster = Cluster::start(3);
     let people = people(&cluster);
     let owner = &cluster.member(GUANGZHOU).prepared.node.id;
@@ -362,6 +368,9 @@ fn replicas_agree(cluster: &Cluster) {
 
 #[test]
 fn nothing_crosses_the_border_and_the_refusal_names_its_rule() {
+    if data::left_out() {
+        return;
+    }
     let cluster = Cluster::start(3);
     let people = people(&cluster);
     let owner = &cluster.member(GUANGZHOU).prepared.node.id;

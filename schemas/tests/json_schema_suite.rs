@@ -151,6 +151,9 @@ fn faults(group: &Value) -> Vec<String> {
 
 #[test]
 fn the_required_tests_of_draft_2020_12_pass() {
+    if support::left_out() {
+        return;
+    }
     let tar = support::unpacked("conformance/json-schema-test-suite.tar.gz");
     let (mut groups, mut wrong) = (0, Vec::new());
     let mut unused: Vec<_> = LEFT_OUT.iter().collect();

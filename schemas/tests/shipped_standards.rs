@@ -129,6 +129,9 @@ fn judged(standard: &DataStandard, path: &str) -> (u64, u64) {
 
 #[track_caller]
 fn check(dataset: &str) {
+    if support::left_out() {
+        return;
+    }
     let line = expected()
         .into_iter()
         .find(|line| line.dataset == dataset)

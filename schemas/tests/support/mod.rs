@@ -1,14 +1,30 @@
-//! The folder of real data, and the three readers that tests of it need.
+//! The folder of real data, and the readers that tests of it need.
 //!
 //! It does not pretend to be a CSV or tar library: it reads the files that are there.
 
-use std::io::Read as _;
-use std::path::PathBuf;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+const BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
+
+/// Whether a test on real files is left out, which it says: they are not there, and neither
+/// `KOUAN_DATA` nor `CI` says that they should be.
+pub(crate) fn left_out() -> bool {
+    let expected = ["KOUAN_DATA", "CI"].map(std::env::var_os);
+    if expected.iter().any(Option::is_some) || Path::new(BESIDE).exists() {
+        return false;
+    }
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // Past the capture of a test's output.
+    let sentence = format!("{test}: left out: no real data; set KOUAN_DATA");
+    writeln!(std::io::stderr(), "{sentence}").unwrap();
+    true
+}
 
 /// The folder of real data: `KOUAN_DATA`, or `shared/data` beside the checkout.
 pub(crate) fn data(path: &str) -> PathBuf {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
-    let root = std::env::var("KOUAN_DATA").unwrap_or_else(|_| beside.to_owned());
+    let root = std::env::var("KOUAN_DATA").unwrap_or_else(|_| BESIDE.to_owned());
     let file = PathBuf::from(root).join(path);
     assert!(
         file.exists(),

@@ -6,10 +6,13 @@ use crypto::digest::{Digest, Hasher, KeyId, hkdf_sm3, hmac_sm3};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::vectors::{stanzas, text, unhex, value};
+use crate::vectors::{left_out, stanzas, text, unhex, value};
 
 #[test]
 fn sm3_gives_the_published_digests() {
+    if left_out() {
+        return;
+    }
     let file = text("tongsuo_evpmd_sm3.txt");
     let mut checked = 0;
     for stanza in stanzas(&file) {
@@ -28,6 +31,9 @@ fn sm3_gives_the_published_digests() {
 
 #[test]
 fn hmac_sm3_agrees_with_wycheproof() {
+    if left_out() {
+        return;
+    }
     let file: Value = serde_json::from_str(&text("wycheproof_hmac_sm3.json")).unwrap();
     let mut checked = 0;
     for group in file["testGroups"].as_array().unwrap() {
@@ -45,6 +51,9 @@ fn hmac_sm3_agrees_with_wycheproof() {
 
 #[test]
 fn hkdf_sm3_agrees_with_gmssl() {
+    if left_out() {
+        return;
+    }
     let file = text("gmssl_sm3_hkdftest.h");
     let mut checked = 0;
     for vector in file.split("\n\t{\n").skip(1) {

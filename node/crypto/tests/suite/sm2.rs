@@ -7,7 +7,7 @@ use crypto::sm2::{
 use crypto::{Error, Zeroizing};
 use proptest::prelude::*;
 
-use crate::vectors::{stanzas, text, unhex, value};
+use crate::vectors::{left_out, stanzas, text, unhex, value};
 
 /// d, P and the ciphertext of the examples of GM/T 0003.5-2012.
 const D: &str = "3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8";
@@ -31,6 +31,9 @@ fn the_published_example_key_and_ciphertext_are_understood() {
 
 #[test]
 fn ciphertexts_of_tongsuo_open_and_no_changed_byte_does() {
+    if left_out() {
+        return;
+    }
     let file = text("tongsuo_evppkey_sm2.txt");
     let pem = file.split("-----").nth(2).unwrap().replace('\n', "");
     let der = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, pem).unwrap();
