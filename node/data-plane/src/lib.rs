@@ -28,5 +28,5 @@ pub(crate) mod tables;
 pub(crate) mod transfer;
 
 pub use error::Error;
-pub use parts::{Hosted, Options, Parts, SendRate};
+pub use parts::{Hosted, Moved, Options, Parts, SendRate};
 pub use plane::DataPlane;

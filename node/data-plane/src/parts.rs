@@ -48,7 +48,7 @@ pub struct Parts {
     pub options: Options,
 }
 
-/// Limits of the data plane.
+/// Limits of the data plane, and what it counts.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Jobs that run at one time. Two: a publish already uses two cores.
@@ -60,6 +60,52 @@ pub struct Options {
     pub upload_bytes_max: u64,
     /// How fast this node sends to others.
     pub send_rate: SendRate,
+    /// What it has moved.
+    pub moved: Moved,
+}
+
+/// What the data plane has moved since the node started, for whoever watches the node. Clones
+/// share it; it is no evidence, the ledger is.
+#[derive(Clone, Debug, Default)]
+pub struct Moved(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    rows_published: AtomicU64,
+    bytes_sent: AtomicU64,
+    bytes_received: AtomicU64,
+}
+
+impl Moved {
+    /// Rows of published versions.
+    #[must_use]
+    pub fn rows_published(&self) -> u64 {
+        self.0.rows_published.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the chunks sent to other nodes; a sealed chunk is a little longer than its rows.
+    #[must_use]
+    pub fn bytes_sent(&self) -> u64 {
+        self.0.bytes_sent.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that arrived from other nodes, once their seal is off.
+    #[must_use]
+    pub fn bytes_received(&self) -> u64 {
+        self.0.bytes_received.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn published(&self, rows: u64) {
+        self.0.rows_published.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.0.bytes_sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn received(&self, bytes: u64) {
+        self.0.bytes_received.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 /// Bytes per second of each stream to another node, adjustable while the node runs: a narrow line
@@ -93,6 +139,7 @@ impl Default for Options {
             publish_workers: 2,
             upload_bytes_max: 8 << 30,
             send_rate: SendRate::default(),
+            moved: Moved::default(),
         }
     }
 }

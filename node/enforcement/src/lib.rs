@@ -29,7 +29,7 @@ pub mod witness;
 pub use clock::{CLOCK_OFFSET_MAX_MS, Clock, SystemClock};
 pub use error::Error;
 pub use permit::{IngestCapability, MeasurePermit, Permit, PinnedArtefact, Refusal};
-pub use point::{Ask, EnforcementPoint, Parts};
+pub use point::{Answered, Ask, EnforcementPoint, Parts};
 pub use reader::LedgerReader;
 pub use release::{RELEASE_LIFE_MAX_MS, Release};
 pub use sessions::{Session, Sessions, SignInError};

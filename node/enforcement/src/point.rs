@@ -3,6 +3,7 @@
 //! It does not decide: the decision point of the policy set in force does, on facts of one view.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use catalog::{Catalog, View};
@@ -57,6 +58,17 @@ pub struct Ask {
 pub struct EnforcementPoint {
     gate: Arc<Gate>,
     deciders: Deciders,
+    permitted: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// How a gate has answered since it was put up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Permits given.
+    pub permitted: u64,
+    /// Refusals, those that could not be recorded included.
+    pub refused: u64,
 }
 
 /// What outlives a call: releases hold it too.
@@ -107,7 +119,18 @@ impl EnforcementPoint {
         Ok(Self {
             gate,
             deciders: Deciders::default(),
+            permitted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         })
+    }
+
+    /// How it has answered so far. A dry run ([`EnforcementPoint::explain`]) is no answer.
+    #[must_use]
+    pub fn answered(&self) -> Answered {
+        Answered {
+            permitted: self.permitted.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
     }
 
     /// Whose gate it is.
@@ -133,11 +156,17 @@ impl EnforcementPoint {
     ///
     /// # Errors
     /// The refusal, with its place in the ledger; `NOT_RECORDED` when the ledger cannot append.
-    pub async fn authorize(
-        &self,
-        mut request: DecisionRequest,
-        ask: Ask,
-    ) -> Result<Permit, Refusal> {
+    pub async fn authorize(&self, request: DecisionRequest, ask: Ask) -> Result<Permit, Refusal> {
+        let answer = self.answer(request, ask).await;
+        let count = match &answer {
+            Ok(_) => &self.permitted,
+            Err(_) => &self.refused,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        answer
+    }
+
+    async fn answer(&self, mut request: DecisionRequest, ask: Ask) -> Result<Permit, Refusal> {
         let trace = bounded(&ask.trace);
         request.at = self.gate.clock.now();
         let (facts, decision) = self.judge(&request, ask.grant.as_ref()).await;

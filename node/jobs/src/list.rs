@@ -55,6 +55,8 @@ struct Shared {
 struct Memory {
     /// Queued jobs by participant.
     queued: BTreeMap<ParticipantId, u64>,
+    /// Queued and running jobs as they are, ended ones since the start.
+    counts: BTreeMap<JobState, u64>,
 }
 
 impl Jobs {
@@ -70,7 +72,13 @@ impl Jobs {
             let (_, id) = item?;
             // A damaged one is reported when it is claimed.
             if let Ok(Some(job)) = store.job(&id) {
-                *memory.queued.entry(job.participant).or_default() += 1;
+                memory.moved(&job.participant, None, JobState::Queued);
+            }
+        }
+        for item in store.running() {
+            let (_, id) = item?;
+            if let Ok(Some(job)) = store.job(&id) {
+                memory.moved(&job.participant, None, JobState::Running);
             }
         }
         let (changes, _) = watch::channel(0);
@@ -325,6 +333,13 @@ impl Jobs {
         Ok(done)
     }
 
+    /// How many jobs are queued and running now, and how many have ended in each way since the
+    /// list was opened: what an operator's monitoring asks for. A state without jobs is left out.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<JobState, u64> {
+        self.memory().counts.clone()
+    }
+
     /// A number that grows with each change of any job.
     #[must_use]
     pub fn changed(&self) -> watch::Receiver<u64> {
@@ -384,8 +399,14 @@ impl Jobs {
 }
 
 impl Memory {
-    /// Keeps the count of queued jobs.
+    /// Keeps the counts. How jobs ended is counted and never taken back: a success may win over
+    /// a cancellation, and both happened.
     fn moved(&mut self, participant: &ParticipantId, from: Option<JobState>, to: JobState) {
+        if let Some(from) = from.filter(|it| !it.is_ended()) {
+            let count = self.counts.entry(from).or_default();
+            *count = count.saturating_sub(1);
+        }
+        *self.counts.entry(to).or_default() += 1;
         let was = from == Some(JobState::Queued);
         let is = to == JobState::Queued;
         if was == is {

@@ -135,6 +135,7 @@ impl Node {
         let sessions = Arc::new(Sessions::with_accounts(accounts));
         let options = data_plane::Options::default();
         let send_rate = options.send_rate.clone();
+        let moved = options.moved.clone();
         let parts = Arc::new(data_plane::Parts {
             node: settings.node.clone(),
             dir: settings.dir.join("data"),
@@ -157,12 +158,14 @@ impl Node {
             clock: clock.clone(),
         };
         let web_tls = server_config(identity, ClientAuth::None, web)?;
-        let health = Health::new(
-            &settings.node,
-            catalog.clone(),
-            points.clone(),
-            clock.clone(),
-        );
+        let health = Health {
+            node: settings.node.clone(),
+            catalog: catalog.clone(),
+            points: points.clone(),
+            jobs: jobs.clone(),
+            moved,
+            clock: clock.clone(),
+        };
         let health = ops::router(Arc::new(health));
         let admin = admin::serve(parts, listeners.admin, web_tls.clone())?;
         let operations = AdminServer::start(health, listeners.operations, web_tls)?;

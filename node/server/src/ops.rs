@@ -11,9 +11,13 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use catalog::Catalog;
+use data_plane::Moved;
 use enforcement::{Clock, EnforcementPoint};
 use http::{StatusCode, header};
+use jobs::{JobState, Jobs};
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use schemas::{NodeId, ParticipantId};
@@ -24,11 +28,16 @@ const READY_AGE_MS_MAX: u64 = 60_000;
 
 /// What health and metrics are read from.
 pub(crate) struct Health {
-    node: NodeId,
-    catalog: Catalog,
-    points: BTreeMap<ParticipantId, Arc<EnforcementPoint>>,
-    clock: Arc<dyn Clock>,
+    pub(crate) node: NodeId,
+    pub(crate) catalog: Catalog,
+    pub(crate) points: BTreeMap<ParticipantId, Arc<EnforcementPoint>>,
+    pub(crate) jobs: Jobs,
+    pub(crate) moved: Moved,
+    pub(crate) clock: Arc<dyn Clock>,
 }
+
+/// Label names and their values.
+type Labels = Vec<(&'static str, String)>;
 
 /// Whether the node can serve, and if not, why.
 #[derive(Debug, Serialize)]
@@ -39,20 +48,6 @@ struct Ready {
 }
 
 impl Health {
-    pub(crate) fn new(
-        node: &NodeId,
-        catalog: Catalog,
-        points: BTreeMap<ParticipantId, Arc<EnforcementPoint>>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self {
-            node: node.clone(),
-            catalog,
-            points,
-            clock,
-        }
-    }
-
     fn ready(&self) -> Ready {
         let mut reasons = Vec::new();
         let status = self.catalog.status();
@@ -80,9 +75,18 @@ impl Health {
 
     fn metrics(&self) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("kouan");
+        self.gauges(&mut registry);
+        self.counters(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+
+    /// How the node stands now.
+    fn gauges(&self, registry: &mut Registry) {
         let mut put = |name: &str, help: &str, value: u64| {
-            let gauge = Gauge::<i64, std::sync::atomic::AtomicI64>::default();
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+            let gauge = Gauge::<i64>::default();
+            gauge.set(whole(value));
             registry.register(name, help, gauge);
         };
         let status = self.catalog.status();
@@ -114,10 +118,69 @@ impl Health {
             "1 within 30 s of the peers",
             u64::from(self.clock.is_trusted()),
         );
-        let mut text = String::new();
-        encode(&mut text, &registry)?;
-        Ok(text)
+        let counts = self.jobs.counts();
+        let jobs = Family::<Labels, Gauge>::default();
+        for state in [JobState::Queued, JobState::Running] {
+            let value = counts.get(&state).copied().unwrap_or(0);
+            jobs.get_or_create(&labelled("state", state))
+                .set(whole(value));
+        }
+        registry.register("jobs", "Jobs that wait or run", jobs);
     }
+
+    /// What the node has done since it started.
+    fn counters(&self, registry: &mut Registry) {
+        let decisions = Family::<Labels, Counter>::default();
+        for (participant, point) in &self.points {
+            let answered = point.answered();
+            for (outcome, value) in [
+                ("permitted", answered.permitted),
+                ("refused", answered.refused),
+            ] {
+                let mut labels = labelled("participant", participant);
+                labels.push(("outcome", outcome.to_owned()));
+                decisions.get_or_create(&labels).inc_by(value);
+            }
+        }
+        registry.register("decisions", "Answers of the gate", decisions);
+        let counts = self.jobs.counts();
+        let ended = Family::<Labels, Counter>::default();
+        for state in [JobState::Succeeded, JobState::Failed, JobState::Cancelled] {
+            let value = counts.get(&state).copied().unwrap_or(0);
+            ended.get_or_create(&labelled("state", state)).inc_by(value);
+        }
+        registry.register("jobs_ended", "Jobs that ended, by how", ended);
+        let mut put = |name: &str, help: &str, value: u64| {
+            let counter = Counter::<u64>::default();
+            counter.inc_by(value);
+            registry.register(name, help, counter);
+        };
+        let moved = &self.moved;
+        put(
+            "rows_published",
+            "Rows of published versions",
+            moved.rows_published(),
+        );
+        put(
+            "transfer_sent_bytes",
+            "Bytes sent to other nodes",
+            moved.bytes_sent(),
+        );
+        put(
+            "transfer_received_bytes",
+            "Bytes received from other nodes",
+            moved.bytes_received(),
+        );
+    }
+}
+
+fn labelled(name: &'static str, value: impl ToString) -> Labels {
+    vec![(name, value.to_string())]
+}
+
+/// A gauge's number; nothing that is counted here comes near the limit.
+fn whole(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn count<T>(items: impl Iterator<Item = T>) -> u64 {

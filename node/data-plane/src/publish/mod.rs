@@ -153,6 +153,7 @@ impl Publish<'_> {
             // The version is in the catalog, signed, and the decision is in the ledger.
             tracing::error!(%error, job = %self.job.id, "record a published version");
         }
+        self.parts.options.moved.published(draft.rows);
         Ok(JobOutcome::Published {
             version,
             rows: draft.rows,

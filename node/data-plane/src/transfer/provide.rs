@@ -431,7 +431,10 @@ async fn send_range(
         let bytes = length(content.len());
         let sent = sender.send(Ok(Chunk { index, content }));
         match tokio::time::timeout(UNREAD_MAX, sent).await {
-            Ok(Ok(())) => open.sent(bytes, parts.clock.now()),
+            Ok(Ok(())) => {
+                open.sent(bytes, parts.clock.now());
+                parts.options.moved.sent(bytes);
+            }
             // The consumer went away or does not read; it may come again for the rest.
             Ok(Err(_)) | Err(_) => return,
         }

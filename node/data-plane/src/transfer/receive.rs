@@ -428,8 +428,15 @@ impl<'a> Receiving<'a> {
             opener,
             fetched: AtomicU64::new(here),
         };
-        fetch
+        let counted = AtomicU64::new(here);
+        let count = |fetched: u64| {
+            let before = counted.fetch_max(fetched, Ordering::Relaxed);
+            let moved = &self.parts.options.moved;
+            moved.received(fetched.saturating_sub(before));
+        };
+        let outcome = fetch
             .run(&|fetched| {
+                count(fetched);
                 if self.parts.jobs.is_cancelled(&self.job.id) {
                     return Err(Failure::Cancelled);
                 }
@@ -440,7 +447,9 @@ impl<'a> Receiving<'a> {
                 }
                 Ok(())
             })
-            .await
+            .await;
+        count(fetch.fetched.load(Ordering::Relaxed));
+        outcome
     }
 
     /// Fetches the stream's signed end, and holds everything that came against it.
