@@ -7,6 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use ledger::fsck;
 use schemas::participant::Role;
 use server::federation::Member;
 use server::init::{NewPerson, Prepared};
@@ -171,6 +172,37 @@ impl Process {
             child.kill().expect("kill a process of ours");
             child.wait().expect("wait for a process of ours");
         }
+    }
+
+    /// SIGTERM, as a service manager sends it; returns at once.
+    ///
+    /// # Panics
+    /// When the process does not run or the system does not let it.
+    pub fn terminate(&self) {
+        let child = self.child.as_ref().expect("a running process");
+        let sent = Command::new("sh")
+            .args(["-c", "kill -TERM \"$0\""])
+            .arg(child.id().to_string())
+            .status();
+        assert!(sent.expect("run sh").success(), "send SIGTERM");
+    }
+
+    /// Nothing in the participant's ledger is damaged (a torn tail is what opening clears); how
+    /// many entries it has.
+    ///
+    /// # Panics
+    /// When something is damaged.
+    #[must_use]
+    pub fn ledger_entries(&self) -> u64 {
+        let participant = &self.prepared.participant;
+        let dir = self.prepared.dir.join("ledger");
+        let dir = dir.join(participant.id.as_str());
+        let dir = dir.join(participant.ledger_incarnation.to_string());
+        let report = fsck::check(&dir, Some(&participant.signing)).expect("a ledger");
+        let torn = |it: &fsck::Damage| it.kind == fsck::DamageKind::TornTail;
+        let damage = report.damage.filter(|it| !torn(it));
+        assert_eq!(damage, None);
+        report.entries
     }
 
     /// What the node has logged.

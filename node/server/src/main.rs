@@ -11,6 +11,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use schemas::participant::ParticipantKind;
@@ -162,7 +163,7 @@ fn serve(path: &Path) -> Result<(), Error> {
     let config = Config::read(path)?;
     log(&config.node.log);
     let runtime = runtime()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let settings = Settings::resolve(path, config)?;
         let founding = init::read_founding(&settings.dir)?;
         let listeners = Listeners::bind(&settings.listen).await?;
@@ -179,8 +180,15 @@ fn serve(path: &Path) -> Result<(), Error> {
         eprintln!("kouan: stopping");
         node.stop().await;
         Ok(())
-    })
+    });
+    // A job that blocks a thread, say in the middle of a large file, is run again after the next
+    // start; an operator who stops a node does not wait for it.
+    runtime.shutdown_timeout(WORKERS_END_MAX);
+    served
 }
+
+/// How long threads may go on once the node has stopped: enough to finish a batch of rows.
+const WORKERS_END_MAX: Duration = Duration::from_secs(2);
 
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread()
