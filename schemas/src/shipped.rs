@@ -4,6 +4,8 @@
 //! It does not hold data, and it knows no provider: a description becomes a catalog record when a
 //! provider and its node take it over.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Column, Dataset, DatasetState, Grade, ShareAttribute, UpdateCycle};
@@ -21,6 +23,22 @@ pub struct SourceFile {
     pub path: String,
     /// Rows in it, the header not counted.
     pub rows_total: u64,
+}
+
+/// What becomes of a file of real rows under the standard that ships for it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Which description.
+    pub dataset: DatasetId,
+    /// Path below the folder of real data.
+    pub file: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Rows of those that are kept out.
+    pub quarantined: u64,
+    /// Column and keyword that they break -> how many do.
+    pub why: BTreeMap<String, u64>,
 }
 
 /// A dataset before it has a provider.
@@ -107,6 +125,14 @@ pub fn datasets() -> Result<Vec<Described>, Error> {
         .iter()
         .map(|texts| parse(texts.name, texts.dataset))
         .collect()
+}
+
+/// What becomes of each real file that a shipped description names.
+///
+/// # Errors
+/// As [`standards`].
+pub fn expectations() -> Result<Vec<Expected>, Error> {
+    parse("EXPECTED", include_str!("../json/standards/EXPECTED.json"))
 }
 
 fn parse<'a, T: Deserialize<'a>>(name: &str, text: &'a str) -> Result<T, Error> {

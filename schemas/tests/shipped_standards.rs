@@ -8,27 +8,14 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use schemas::shipped::{self, Described};
+use schemas::shipped::{self, Described, Expected};
 use schemas::standard::{DataStandard, DateOrder};
 use schemas::validate::{FieldKind, RowSchema};
 use schemas::{NodeId, ParticipantId, canonical};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// One line of `EXPECTED.json`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expected {
-    dataset: String,
-    file: String,
-    rows: u64,
-    quarantined: u64,
-    /// Column and keyword -> rows that break it.
-    why: std::collections::BTreeMap<String, u64>,
-}
-
 fn expected() -> Vec<Expected> {
-    serde_json::from_str(include_str!("../json/standards/EXPECTED.json")).unwrap()
+    shipped::expectations().unwrap()
 }
 
 /// Records of a CSV file (RFC 4180).
@@ -134,7 +121,7 @@ fn check(dataset: &str) {
     }
     let line = expected()
         .into_iter()
-        .find(|line| line.dataset == dataset)
+        .find(|line| line.dataset.as_str() == dataset)
         .unwrap();
     let standards = shipped::standards().unwrap();
     let standard = standards
@@ -240,10 +227,7 @@ fn check_rules(dataset: &Described) {
 fn expectations_name_shipped_files() {
     let datasets = shipped::datasets().unwrap();
     for line in expected() {
-        let dataset = datasets
-            .iter()
-            .find(|it| it.id.as_str() == line.dataset)
-            .unwrap();
+        let dataset = datasets.iter().find(|it| it.id == line.dataset).unwrap();
         let source = dataset.source.as_ref().unwrap();
         assert_eq!((&source.path, source.rows_total), (&line.file, line.rows));
         assert_eq!(

@@ -103,6 +103,8 @@ mod tests {
         let sources = concat!(
             include_str!("demo/mod.rs"),
             include_str!("demo/story.rs"),
+            include_str!("demo/dirty.rs"),
+            include_str!("demo/entitled.rs"),
             include_str!("demo/real.rs"),
             include_str!("demo/teller.rs"),
         );

@@ -4,6 +4,8 @@
 //! meet on loopback, and every step goes through REST as a user's program would.
 
 mod agency;
+mod dirty;
+mod entitled;
 mod generate;
 mod real;
 mod rest;
@@ -11,6 +13,7 @@ mod story;
 mod teller;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemas::LocalText;
 use schemas::participant::ParticipantKind;
@@ -38,6 +41,9 @@ pub struct Options {
     /// Leave the nodes running at the end, until Ctrl-C, and keep their directories.
     #[arg(long)]
     pub keep: bool,
+    /// Fail when the story takes longer; without this it only says so beyond a minute.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub within: Option<u64>,
     /// Language of the story; from LANG when absent.
     #[arg(long, value_enum)]
     pub lang: Option<Language>,
@@ -149,12 +155,18 @@ async fn tell(options: &Options, teller: &Teller, dir: PathBuf) -> Result<(), Er
     })?;
     outcome?;
     story::proved(teller, &federation).await?;
-    teller.total();
+    let took = teller.total();
     if options.keep {
         story::look_around(teller, &federation);
         // Nothing to do about a terminal that cannot send the signal.
         let _ = tokio::signal::ctrl_c().await;
     }
     federation.stop().await;
-    Ok(())
+    match options.within {
+        Some(seconds) if took > Duration::from_secs(seconds) => Err(Error::Demo {
+            step: "total",
+            why: format!("it took {:.1} s, not {seconds} s", took.as_secs_f64()),
+        }),
+        _ => Ok(()),
+    }
 }

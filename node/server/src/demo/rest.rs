@@ -98,9 +98,18 @@ impl<'a> Client<'a> {
 
     /// Reads a record.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.get_at(&self.api, path)
+    }
+
+    /// Reads rows that the provider may look at: the data listener has them.
+    pub(super) fn get_rows<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.get_at(&self.data, path)
+    }
+
+    fn get_at<T: DeserializeOwned>(&self, listener: &str, path: &str) -> Result<T, Error> {
         let answer = self
             .agent
-            .get(format!("{}{path}", self.api))
+            .get(format!("{listener}{path}"))
             .header("authorization", self.bearer())
             .call()
             .map_err(|e| failed("call a node", e))?;

@@ -266,6 +266,7 @@ fn transfer(teller: &Teller, shenzhen: &Agency<'_>, grant: &GrantId) -> Result<(
         bytes,
         release,
         path,
+        ..
     }) = &job.outcome
     else {
         return Err(ended("transfer", &job));
@@ -295,26 +296,45 @@ fn border(
     dataset: &Dataset,
 ) -> Result<(), Error> {
     teller.step("border", &[]);
-    let request = shenzhen.ask(&Wish {
+    let wish = Wish {
         id: "r-2026-00002",
         dataset: &dataset.id,
         purpose: purpose(),
         columns: wanted(),
         rows: RowFilter::default(),
         destination: Jurisdiction::HONG_KONG,
-    })?;
-    let grant = guangzhou.agree(dataset, &request.id, BTreeMap::new())?;
-    let job = shenzhen.fetch(&grant, "demo-transfer-2")?;
+    };
+    stays(
+        teller,
+        (guangzhou, shenzhen),
+        dataset,
+        &wish,
+        ReasonCode::X5,
+    )
+}
+
+/// What is wished for abroad stays: the provider's gate names the rule, and its ledger has it.
+pub(super) fn stays(
+    teller: &Teller,
+    (provider, consumer): (&Agency<'_>, &Agency<'_>),
+    dataset: &Dataset,
+    wish: &Wish<'_>,
+    rule: ReasonCode,
+) -> Result<(), Error> {
+    let request = consumer.ask(wish)?;
+    let grant = provider.agree(dataset, &request.id, BTreeMap::new())?;
+    let job = consumer.fetch(&grant, &format!("demo-{}", wish.id))?;
     let Some(failure) = &job.failure else {
         return Err(broken("border", "the rows left"));
     };
     teller.line("refused", &[("detail", failure.detail.clone())]);
-    let (index, reasons) = refusal(guangzhou, &dataset.id)?;
+    let (index, reasons) = refusal(provider, &dataset.id)?;
     for reason in &reasons {
         teller.fact(&format!("{}  {}", reason.code, reason.cites));
     }
-    if !reasons.iter().any(|it| it.code == ReasonCode::X5) {
-        return Err(broken("border", "the refusal does not name rule X5"));
+    if !reasons.iter().any(|it| it.code == rule) {
+        let why = format!("the refusal does not name rule {rule}");
+        return Err(broken("border", why));
     }
     teller.line("on-ledger", &[("index", index.to_string())]);
     Ok(())

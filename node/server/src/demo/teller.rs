@@ -16,6 +16,9 @@ pub(super) struct Teller {
     inner: Arc<Inner>,
 }
 
+/// How long the whole story takes at most, a release build on two cores taken for granted.
+const PROMISED: Duration = Duration::from_secs(60);
+
 struct Inner {
     messages: Messages,
     begun: Instant,
@@ -59,9 +62,15 @@ impl Teller {
         println!("        {text}");
     }
 
-    pub(super) fn total(&self) {
-        let seconds = format!("{:.1}", self.inner.begun.elapsed().as_secs_f64());
+    /// The end, with the time that it took.
+    pub(super) fn total(&self) -> Duration {
+        let took = self.inner.begun.elapsed();
+        let seconds = format!("{:.1}", took.as_secs_f64());
         println!("\n{}", self.say("total", &[("seconds", seconds)]));
+        if took > PROMISED {
+            println!("{}", self.say("over-a-minute", &[]));
+        }
+        took
     }
 }
 

@@ -24,6 +24,17 @@ real = Guangzhou publishes real files of { $dir }
 real-published = { $id } ({ $title }): { $rows } published + { $quarantined } quarantined = { $expected } rows, { $stored } in { $seconds } s
 real-transfer = Shenzhen requests and fetches each of them
 real-transferred = { $id } ({ $grade }): { $rows } rows, { $size } ({ $rate })
+real-missing = left out: { $file } is not there
+real-no-customs = left out: the narrow grant, the border and the revocation; they need customs-declarations
+real-no-dirty = left out: the dirty file; it needs { $file }
+kept-out = { $rows } rows of { $id } were kept out; the first of them:
+narrow = Shenzhen asks for some columns of the rows of two countries of origin; Guangzhou agrees and masks
+narrowed = grant { $grant }: { $columns } of { $all } columns, importers hashed under a key of the grant, tariff codes cut to two digits: { $rows } of { $served } rows in { $seconds } s
+real-border = The same declarations are asked for in Hong Kong: that is an export
+real-revoked = Guangzhou revokes the grant; Shenzhen tries once more
+real-dirty = Guangzhou publishes a real dirty table: { $rows } rows, { $faulty } of them with a wrong cell in four checked columns
+real-dirty-published = { $rows } rows published, { $quarantined } quarantined, exactly those that differ from the clean table; the first of them:
+over-a-minute = That is more than the minute it should take; a development build is several times slower than a release build.
 keep = The nodes go on running until Ctrl-C. Look around with:
 kept = Directories kept: { $dir }
 total = Done in { $seconds } s.

@@ -24,6 +24,17 @@ real = 广州发布 { $dir } 中的真实文件
 real-published = { $id }（{ $title }）：发布 { $rows } + 隔离 { $quarantined } = { $expected } 行，{ $stored }，用时 { $seconds } 秒
 real-transfer = 深圳逐个申请并获取
 real-transferred = { $id }（{ $grade }）：{ $rows } 行，{ $size }（{ $rate }）
+real-missing = 略过：没有 { $file }
+real-no-customs = 略过：收窄的授权、出境和撤销；这些步骤需要 customs-declarations
+real-no-dirty = 略过：问题文件；需要 { $file }
+kept-out = { $id } 有 { $rows } 行被隔离，最前面的是：
+narrow = 深圳只申请两个原产国的部分信息项；广州同意并脱敏
+narrowed = 授权 { $grant }：{ $all } 个信息项中的 { $columns } 个，进口商按授权密钥做摘要，税则号只留两位：{ $served } 行中的 { $rows } 行，用时 { $seconds } 秒
+real-border = 同样的报关单要送往香港：这是出境
+real-revoked = 广州撤销授权；深圳再试一次
+real-dirty = 广州发布一张真实的问题表：共 { $rows } 行，其中 { $faulty } 行在四个受检信息项中有错
+real-dirty-published = 发布 { $rows } 行，隔离 { $quarantined } 行，正是与干净表不同的那些行；最前面的是：
+over-a-minute = 超过了应有的一分钟；开发版比发布版慢数倍。
 keep = 节点继续运行，按 Ctrl-C 结束。可用以下命令查看：
 kept = 目录已保留：{ $dir }
 total = 完成，用时 { $seconds } 秒。
