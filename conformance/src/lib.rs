@@ -8,9 +8,13 @@
 //! | [`cluster`] | a federation of real nodes in this process, on free ports |
 //! | [`process`] | the same nodes as child processes, which can be killed |
 //! | [`rest`] | a signed-in person's client that keeps every answer, good or bad |
+//! | [`terminal`] | people at a terminal, with the real `kouanctl` |
 //! | [`errand`] | the steps of the main job that most tests share |
 //! | [`data`] | real files, whole or cut |
 //! | [`bulk`] | rows made for their size |
+//! | [`relay`] | what stands between two nodes and changes a byte |
+//! | [`received`] | what arrived at a consumer, read past the node |
+//! | [`small_disk`] | a disk that a test fills |
 //! | [`wire`] | the transfer protocol, spoken as a node or as a stranger |
 #![expect(
     clippy::expect_used,
@@ -23,7 +27,11 @@ pub mod cluster;
 pub mod data;
 pub mod errand;
 pub mod process;
+pub mod received;
+pub mod relay;
 pub mod rest;
+pub mod small_disk;
+pub mod terminal;
 pub mod wire;
 
 pub use cluster::Cluster;

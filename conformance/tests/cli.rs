@@ -4,99 +4,14 @@
     clippy::too_many_lines,
     reason = "a test tells one story from end to end"
 )]
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a promise that is not kept ends the test"
-)]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use conformance::process::program;
+use conformance::terminal::{Said, Terminal, run};
 use conformance::{Cluster, data, errand, eventually};
 use schemas::participant::Role;
-use serde_json::Value;
 
 const PROVINCE: usize = 0;
 const GUANGZHOU: usize = 1;
 const SHENZHEN: usize = 2;
-
-/// A person at a terminal.
-struct Terminal {
-    arguments: Vec<String>,
-    config: PathBuf,
-}
-
-/// What a command answered.
-#[derive(Debug)]
-#[expect(
-    dead_code,
-    reason = "what was said on standard error is shown when a test fails"
-)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    fn json(&self) -> Value {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
-    }
-}
-
-fn run(config: &Path, arguments: &[&str]) -> Said {
-    let output = Command::new(program("kouanctl"))
-        .args(arguments)
-        .env_clear()
-        .env("HOME", config)
-        .env("KOUAN_CONFIG_DIR", config)
-        .env("KOUAN_LANG", "en")
-        .output()
-        .expect("run kouanctl");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Said {
-        code: output.status.code(),
-        out: text(&output.stdout),
-        err: text(&output.stderr),
-    }
-}
-
-impl Terminal {
-    fn of(cluster: &Cluster, at: usize, role: Role) -> Self {
-        let site = cluster.site(at);
-        let prepared = &cluster.member(at).prepared;
-        let person = prepared.person(role).expect("a person");
-        let passphrase = prepared.dir.join("persons/passphrase");
-        let config = cluster.scratch().join(person.record.id.as_str());
-        std::fs::create_dir_all(&config).expect("a folder of settings");
-        let arguments = [
-            ("--server", site.api.to_string()),
-            ("--data-server", site.data.to_string()),
-            ("--roots", site.roots.display().to_string()),
-            ("--person", person.record.id.to_string()),
-            ("--key-file", person.key_file.display().to_string()),
-            ("--passphrase-file", passphrase.display().to_string()),
-            ("--output", "json".to_owned()),
-        ];
-        let arguments = arguments
-            .into_iter()
-            .flat_map(|(flag, value)| [flag.to_owned(), value])
-            .collect();
-        Self { arguments, config }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Said {
-        let own = self.arguments.iter().map(String::as_str);
-        let all: Vec<&str> = own
-            .chain(["--no-input", "--yes"])
-            .chain(arguments.iter().copied())
-            .collect();
-        run(&self.config, &all)
-    }
-}
 
 #[test]
 fn the_main_job_is_done_at_the_terminal_and_proven_offline() {

@@ -10,13 +10,10 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use arrow::array::{Array as _, AsArray as _};
-use conformance::{Client, Cluster, data, errand, eventually};
+use conformance::{Client, Cluster, data, errand, eventually, received};
 use ledger::evidence::{self, Evidence};
 use ledger::fsck;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use schemas::decision::{Decision, Mask, Operator, Predicate, RowFilter};
 use schemas::ledger_entry::{LedgerEvent, ReleaseOutcome};
 use schemas::participant::Role;
@@ -26,54 +23,6 @@ use schemas::{GrantId, Jurisdiction};
 const PROVINCE: usize = 0;
 const GUANGZHOU: usize = 1;
 const SHENZHEN: usize = 2;
-
-/// Every value of some columns of a received table, as text; nothing for no value.
-fn received(folder: &Path, columns: &[&str]) -> Vec<Vec<Option<String>>> {
-    let mut rows = Vec::new();
-    let files = std::fs::read_dir(folder).expect("a received table");
-    let files = files.map(|it| it.expect("a received file").path());
-    for file in files.filter(|it| it.extension().is_some_and(|it| it == "parquet")) {
-        let file = std::fs::File::open(file).expect("open a received file");
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .expect("Parquet")
-            .build();
-        for batch in reader.expect("Parquet") {
-            let batch = batch.expect("rows");
-            let texts: Vec<_> = columns
-                .iter()
-                .map(|name| {
-                    let column = batch.column_by_name(name).expect("the column arrived");
-                    arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8).expect("text")
-                })
-                .collect();
-            for row in 0..batch.num_rows() {
-                let value = |it: &arrow::array::ArrayRef| {
-                    let it = it.as_string::<i32>();
-                    it.is_valid(row).then(|| it.value(row).to_owned())
-                };
-                rows.push(texts.iter().map(value).collect());
-            }
-        }
-    }
-    rows
-}
-
-/// The columns of a received table.
-fn received_columns(folder: &Path) -> BTreeSet<String> {
-    let file = std::fs::read_dir(folder)
-        .expect("a received table")
-        .map(|it| it.expect("a received file").path())
-        .find(|it| it.extension().is_some_and(|it| it == "parquet"))
-        .expect("a received file");
-    let file = std::fs::File::open(file).expect("open a received file");
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
-    reader
-        .schema()
-        .fields()
-        .iter()
-        .map(|it| it.name().clone())
-        .collect()
-}
 
 struct People {
     approver: Client,
@@ -192,7 +141,7 @@ fn real_files_are_published_asked_for_agreed_to_transferred_and_proven() {
         .prepared
         .dir
         .join("data/received/code-iso3166");
-    let codes = received(&folder, &["alpha2", "name_zh"]);
+    let codes = received::rows(&folder, &["alpha2", "name_zh"]);
     assert!(codes.contains(&vec![Some("NA".to_owned()), Some("纳米比亚".to_owned())]));
 
     evidence_holds_offline(&cluster, GUANGZHOU);
@@ -266,8 +215,8 @@ fn rows_of_grade_three_leave_sealed_filtered_and_masked() {
         .prepared
         .dir
         .join("data/received/customs-declarations");
-    assert_eq!(received_columns(&folder), wanted.map(str::to_owned).into());
-    let found = received(
+    assert_eq!(received::columns(&folder), wanted.map(str::to_owned).into());
+    let found = received::rows(
         &folder,
         &["declaration_id", "importer_id", "hs6_code", "net_mass"],
     );
