@@ -14,9 +14,9 @@ mod raft_world;
 
 use std::fs::{self, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use catalog::{Options, Status};
+use catalog::{Error, Options, Status};
 use crypto::Digest;
 use raft_world::{World, assert_applied, eventually, found_one, options, register};
 
@@ -139,4 +139,99 @@ async fn a_store_that_is_not_one_is_set_aside() {
     assert_eq!(status.state_digest, digest);
     assert!(status.damage.is_some());
     assert_eq!(aside, 1);
+}
+
+/// Finished snapshots of a member, oldest first.
+fn snapshots(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(dir.join("snapshots"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|its| its == extension))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Flips one bit in the middle of a file.
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(path, bytes).unwrap();
+}
+
+/// A member that wrote enough for several snapshots, stopped.
+async fn stopped_with_snapshots(world: &World) -> (raft_world::Place, u64, Digest) {
+    let (place, catalog) = found_one(world, &with_snapshots()).await;
+    for number in 0..WRITES {
+        let proposed = catalog.propose(register(&format!("p{number}"))).await;
+        assert_applied(&proposed.unwrap());
+    }
+    eventually("a snapshot", || async {
+        snapshots(&place.dir, "snapshot").len() == 2
+    })
+    .await;
+    catalog.shutdown().await;
+    let before = catalog.view();
+    (place, before.index(), before.digest())
+}
+
+fn quiet() -> Options {
+    Options {
+        tick: std::time::Duration::from_secs(3_600),
+        ..with_snapshots()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_bit_of_a_snapshot_is_found_and_the_state_does_not_need_it() {
+    let world = World::new();
+    let (mut place, index, digest) = stopped_with_snapshots(&world).await;
+    let newest = snapshots(&place.dir, "snapshot").pop().unwrap();
+    flip(&newest);
+    let catalog = world.start(&mut place, &quiet()).await;
+    eventually("the member to apply everything again", || async {
+        let view = catalog.view();
+        view.index() >= index && view.digest() == digest
+    })
+    .await;
+    assert_eq!(
+        snapshots(&place.dir, "damaged"),
+        [newest.with_extension("damaged")],
+        "it is kept for whoever asks why"
+    );
+    assert!(!newest.exists());
+    // It goes on, and writes snapshots that are whole again.
+    for number in 0..WRITES {
+        let proposed = catalog.propose(register(&format!("q{number}"))).await;
+        assert_applied(&proposed.unwrap());
+    }
+    eventually("another snapshot", || async {
+        snapshots(&place.dir, "snapshot").pop() > Some(newest.clone())
+    })
+    .await;
+    catalog.shutdown().await;
+    drop(catalog);
+    let catalog = world.start(&mut place, &quiet()).await;
+    assert_eq!(catalog.status().damage, None);
+    assert_eq!(snapshots(&place.dir, "damaged").len(), 1);
+    catalog.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_state_store_and_snapshot_a_member_does_not_start() {
+    let world = World::new();
+    let (mut place, ..) = stopped_with_snapshots(&world).await;
+    for snapshot in snapshots(&place.dir, "snapshot") {
+        flip(&snapshot);
+    }
+    let db = place.dir.join("state").join("db");
+    fs::write(db, b"not a store").unwrap();
+    // The log begins behind everything that can be read: there is no honest way to a state.
+    let refused = world.try_start(&mut place, &quiet()).await.err();
+    assert!(
+        matches!(refused, Some(Error::CannotRebuild { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(snapshots(&place.dir, "damaged").len(), 2);
 }

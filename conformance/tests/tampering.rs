@@ -7,13 +7,16 @@
 )]
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use conformance::process::Processes;
-use conformance::{Client, Cluster, data, errand, eventually};
+use conformance::relay::Relay;
+use conformance::{Client, Cluster, bulk, data, errand, eventually};
 use ledger::fsck;
-use schemas::dataset::Dataset;
+use schemas::code::ErrorCode;
+use schemas::dataset::{Dataset, Grade};
 use schemas::ledger_entry::LedgerEvent;
 use schemas::participant::Role;
 
@@ -339,5 +342,82 @@ fn a_damaged_state_store_is_set_aside_and_written_anew() {
         // It serves again.
         let client = cluster.sign_in(at, Role::DataSteward);
         assert_eq!(client.get("/datasets").status, 200);
+    }
+}
+
+/// Moves the data listener of a stopped member to a free port; where the catalog says that it is,
+/// there is room for somebody else. Returns both.
+fn move_data_listener(cluster: &Cluster, at: usize) -> (SocketAddr, SocketAddr) {
+    let known = cluster.site(at).data;
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+    let free = free.expect("a free port");
+    let config = &cluster.member(at).prepared.config;
+    let text = std::fs::read_to_string(config).expect("a configuration");
+    let moved = text.replace(&known.to_string(), &free.to_string());
+    assert_ne!(moved, text, "{known} is not in the configuration");
+    std::fs::write(config, moved).expect("write a configuration");
+    (known, free)
+}
+
+#[test]
+fn a_chunk_that_was_changed_on_its_way_ends_the_transfer_and_leaves_nothing() {
+    let mut shared = Shared::start();
+    let approver = shared.cluster.sign_in(PROVINCE, Role::DataSteward);
+    let owner = shared.cluster.member(GUANGZHOU).prepared.node.id.clone();
+    let file = shared.cluster.scratch().join("bulk.csv");
+    bulk::write(&file, 8_000, 12);
+    // G3 is sealed to the consumer; G2 is not, and its files are held against the signed offer.
+    let datasets = [("sealed", Grade::G3), ("clear", Grade::G2)].map(|(name, grade)| {
+        let described = bulk::described(name, grade);
+        let dataset = errand::describe(&shared.steward, &approver, &owner, described);
+        let _ = errand::published(&errand::publish(&shared.steward, &dataset.id, &file));
+        dataset
+    });
+    shared.cluster.stop(GUANGZHOU);
+    let (known, real) = move_data_listener(&shared.cluster, GUANGZHOU);
+    shared.cluster.restart(GUANGZHOU).expect("the node starts");
+    shared.steward = shared.cluster.sign_in(GUANGZHOU, Role::DataSteward);
+    let roots = shared.cluster.federation().authority.roots();
+    let roots = roots.expect("roots");
+    let (provider, consumer) = [GUANGZHOU, SHENZHEN]
+        .map(|at| shared.cluster.identity(at))
+        .into();
+    let started = Relay::start((known, &provider), (real, &consumer), &roots);
+    let relay = shared.cluster.run(started);
+
+    for (number, dataset) in (1..).zip(&datasets) {
+        let wish = errand::Wish::all(&format!("r-{}", dataset.id), &dataset.id);
+        let grant = errand::grant(
+            &shared.consumer,
+            &shared.steward,
+            dataset,
+            &wish,
+            BTreeMap::new(),
+        );
+        relay.arm();
+        let job = errand::fetch(&shared.consumer, &grant, &format!("k-{number}"));
+        assert_eq!(relay.flipped(), number, "a byte was changed");
+        let failure = job.failure.expect("what came is not what was offered");
+        let expected = match dataset.grade {
+            Grade::G3 => "a sealed chunk does not verify",
+            _ => "a file of the artefact does not verify",
+        };
+        assert_eq!(failure.code, ErrorCode::Tampered, "{failure:?}");
+        assert!(failure.detail.contains(expected), "{failure:?}");
+        assert_eq!((job.attempt, failure.findings.len()), (1, 0), "one error");
+        let received = shared.cluster.member(SHENZHEN).prepared.dir.clone();
+        let kept: Vec<PathBuf> = files(&received.join("data/received"))
+            .into_iter()
+            .filter(|it| it.to_string_lossy().contains(dataset.id.as_str()))
+            .collect();
+        assert_eq!(kept, Vec::<PathBuf>::new(), "rows that do not verify");
+        let incoming = received.join("data/received/.incoming");
+        assert!(!incoming.is_dir() || files(&incoming).is_empty());
+
+        // The stored artefact is whole: the same grant gives it now that nobody interferes.
+        let job = errand::fetch(&shared.consumer, &grant, &format!("k-whole-{number}"));
+        assert_eq!(errand::transferred(&job), (1, 8_000));
+        std::fs::remove_dir_all(received.join("data/received").join(dataset.id.as_str()))
+            .expect("clear what came");
     }
 }
