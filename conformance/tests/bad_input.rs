@@ -7,11 +7,9 @@
 #![expect(clippy::panic, reason = "a promise that is not kept ends the test")]
 
 use std::io::Read;
-use std::process::Command as Program;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use conformance::process::Processes;
 use conformance::rest::{Call, Upload};
 use conformance::{Client, Cluster, data, errand};
 use jobs::{Finding, Job};
@@ -29,7 +27,7 @@ const CHINA: &str = "CN,CHN,156,China,People's Republic of China,中国";
 
 /// One node whose code table is described and has no version.
 struct Desk {
-    cluster: Cluster,
+    _cluster: Cluster,
     steward: Client,
     id: DatasetId,
 }
@@ -42,7 +40,7 @@ impl Desk {
         let owner = &cluster.member(PROVINCE).prepared.node.id;
         let dataset = errand::describe(&steward, &approver, owner, data::shipped(name));
         Self {
-            cluster,
+            _cluster: cluster,
             steward,
             id: dataset.id,
         }
@@ -388,63 +386,4 @@ fn a_clock_an_hour_off_writes_nothing() {
         answer.status, 200,
         "four minutes are within the five: {answer:?}"
     );
-}
-
-/// A disk of 24 MiB for the node's rows, where this system lets a test mount one in a name space of
-/// its own; elsewhere the test says that it was skipped.
-#[test]
-fn a_full_disk_is_named_and_the_node_goes_on() {
-    let desk = Desk::open("code-iso3166");
-    let probe = Program::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=1m tmpfs /mnt")
-        .output();
-    if !probe.is_ok_and(|it| it.status.success()) {
-        println!("skipped: this system lets no test mount a small disk (unshare, tmpfs)");
-        return;
-    }
-    let Desk {
-        cluster,
-        steward,
-        id,
-    } = desk;
-    drop(steward);
-    let mut nodes = Processes::of(cluster);
-    let node = &mut nodes.members[PROVINCE];
-    let rows = node.prepared.dir.join("data");
-    node.run_in(&format!(
-        "unshare --user --map-root-user --mount sh -c 'mount -t tmpfs -o size=24m tmpfs {} && \
-         exec \"$0\" \"$@\"'",
-        rows.display()
-    ));
-    node.start();
-    let steward = node.sign_in(Role::DataSteward);
-    let big = [
-        HEADER.as_bytes(),
-        b"\n",
-        &[ARUBA.as_bytes(), b"\n"].concat().repeat(1_000_000),
-    ]
-    .concat();
-    let upload = Upload {
-        dataset: &id,
-        intent: steward.intent(&id, &big),
-        name: "big.csv",
-        key: "k-big",
-        query: Vec::new(),
-        declared: Some(big.len() as u64),
-    };
-    // The node answers before it has read everything, so the line may break first.
-    if let Some(answer) = steward.upload(upload, std::io::Cursor::new(big)) {
-        assert_eq!(answer.refusal(), (507, "STORAGE_FULL"), "{answer:?}");
-    }
-    let log = node.log();
-    assert!(
-        log.contains("the disk is full"),
-        "the operator is not told: {log}"
-    );
-    assert_eq!(steward.get("/jobs").body["items"], json!([]));
-    // What did not fit is gone again, and there is room for what does.
-    let good = format!("{HEADER}\n{ARUBA}\n{CHINA}\n");
-    let job: Job = errand::publish_bytes(&steward, &id, "good.csv", good.as_bytes()).ok();
-    assert_eq!(errand::published(&steward.wait(&job.id)), (1, 2, 0));
 }
