@@ -203,6 +203,10 @@ pub enum JobOutcome {
         release: ReleaseId,
         /// Where they are, under the node's data directory.
         path: String,
+        /// Whether the grant's row limit was reached: then there are rows that it lets through and
+        /// that did not arrive. Jobs of programs before this one do not say.
+        #[serde(default)]
+        row_limit_reached: bool,
     },
 }
 

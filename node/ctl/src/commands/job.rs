@@ -61,7 +61,9 @@ pub(super) fn wait(id: &str, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
     let terminal = desk.terminal;
     if !terminal.is_table() {
         terminal.record(JOBS, &job)?;
-        return desk.client.judge(&job);
+        desk.client.judge(&job)?;
+        tell_of_limit(&job, terminal);
+        return Ok(());
     }
     if let Some(findings) = job["failure"]["findings"]
         .as_array()
@@ -71,9 +73,17 @@ pub(super) fn wait(id: &str, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
         terminal.note("note-findings", &[("count", &findings.len()), ("job", &id)]);
     }
     desk.client.judge(&job)?;
+    tell_of_limit(&job, terminal);
     match job["outcome"].as_object().and_then(|it| it.iter().next()) {
         Some((kind, outcome)) => came_of_it(kind, outcome, &job, terminal),
         None => terminal.record(JOBS, &job),
+    }
+}
+
+/// Rows that a limit cut off are missing without a gap: nobody would notice them.
+fn tell_of_limit(job: &Value, terminal: &Terminal) {
+    if job["outcome"]["transferred"]["row_limit_reached"] == true {
+        terminal.note("note-row-limit", &[]);
     }
 }
 

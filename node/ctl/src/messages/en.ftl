@@ -217,6 +217,7 @@ note-not-an-export = The destination is CN: this is no export.
 note-permitted = The answer is yes, with these duties.
 note-preview = Version { $version }
 note-profiles-written = The profiles are written.
+note-row-limit = The row limit of the grant was reached: there are more rows than arrived. Ask the provider for a higher limit, or narrow the request.
 note-quarantined = { $count } rows were kept out; kouanctl dataset quarantine { $job } shows them.
 note-saved = Saved to { $path }.
 note-signed-in = Signed in; profile { $profile } is in use.

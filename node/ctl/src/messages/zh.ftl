@@ -217,6 +217,7 @@ note-not-an-export = 去向为 CN,不属于出境。
 note-permitted = 允许,须履行以下义务。
 note-preview = 版本 { $version }
 note-profiles-written = 配置已保存。
+note-row-limit = 已达到授权的行数上限:还有符合条件的行没有送达。请向提供方申请更高上限,或收窄申请范围。
 note-quarantined = { $count } 行被隔离;kouanctl dataset quarantine { $job } 查看。
 note-saved = 已保存到 { $path }。
 note-signed-in = 已登录,配置 { $profile } 已设为当前。

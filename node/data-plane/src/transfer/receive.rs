@@ -89,7 +89,7 @@ async fn receive(
     let transfer = opened(parts, id, wanted).await?;
     let folder = format!("received/{}", transfer.dataset);
     if transfer.state == TransferState::Completed {
-        return completed(&transfer, folder);
+        return completed(parts, &transfer, folder);
     }
     let receiving = Receiving::new(parts, job, transfer)?;
     let mut opens = 0;
@@ -109,6 +109,7 @@ async fn receive(
         bytes: offer.manifest.bytes(),
         release: offer.release,
         path: folder,
+        row_limit_reached: offer.manifest.row_limit_reached,
     })
 }
 
@@ -121,16 +122,20 @@ fn journal_folder(parts: &Parts, transfer: &TransferId) -> PathBuf {
         .join(transfer.as_str())
 }
 
-/// A job that was interrupted after its very last step has only to say so.
-fn completed(transfer: &Transfer, path: String) -> Result<JobOutcome, Failure> {
+/// A job that was interrupted after its very last step has only to say so. The offer is gone by
+/// then; as many rows as the limit allows count as a limit that was reached.
+fn completed(parts: &Parts, transfer: &Transfer, path: String) -> Result<JobOutcome, Failure> {
     let receipt = transfer.receipts.first().map(|receipt| &receipt.body);
     let receipt = receipt.ok_or(Failure::Rejected("a completed transfer without receipts"))?;
+    let view = parts.catalog.view();
+    let rows_max = view.grant(&receipt.grant).and_then(|grant| grant.rows_max);
     Ok(JobOutcome::Transferred {
         version: receipt.version,
         rows: receipt.rows,
         bytes: receipt.bytes,
         release: receipt.release.clone(),
         path,
+        row_limit_reached: rows_max.is_some_and(|most| receipt.rows >= most),
     })
 }
 

@@ -48,6 +48,7 @@ fn outcome() -> JobOutcome {
         bytes: 3,
         release: ReleaseId::parse("r-1").unwrap(),
         path: "received/x".to_owned(),
+        row_limit_reached: false,
     }
 }
 
