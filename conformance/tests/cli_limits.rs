@@ -2,10 +2,6 @@
 //! the exit codes of work that is slow, called off, interrupted or asked for twice.
 //!
 //! It does not repeat the main job; `cli` does that.
-#![expect(
-    clippy::too_many_lines,
-    reason = "a test tells one story from end to end"
-)]
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -166,7 +162,11 @@ fn masks_a_row_limit_and_a_revocation_hold_at_the_terminal() {
     });
     let refused = scene.fetch(&grant);
     check(4, &refused);
-    assert!(refused.err.contains("GRANT_REVOKED"), "{refused:?}");
+    assert!(refused.err.contains("is REVOKED"), "{refused:?}");
+    let asked = scene.consumer.run(&["grant", "check", &grant]);
+    check(4, &asked);
+    let said = [asked.out, asked.err].concat();
+    assert!(said.contains("GRANT_REVOKED"), "{said}");
 }
 
 #[test]

@@ -96,8 +96,9 @@ impl Scene {
         newest.expect("a refusal in the ledger")
     }
 
-    /// Changes the provider's record, as the authority's administrator does.
-    fn change_provider(&self, change: impl Fn(&mut Participant)) {
+    /// Changes the provider's record, as the authority's administrator does. The provider's steward
+    /// signs in again: a session is of the participant as it was.
+    fn change_provider(&mut self, change: impl Fn(&mut Participant)) {
         let administrator = self.cluster.sign_in(PROVINCE, Role::SystemAdministrator);
         let id = &self.cluster.member(GUANGZHOU).prepared.participant.id;
         let view = self.cluster.node(PROVINCE).catalog().view();
@@ -114,6 +115,7 @@ impl Scene {
             let view = self.cluster.node(GUANGZHOU).catalog().view();
             (view.participant(id)?.revision > revision).then_some(())
         });
+        self.steward = self.cluster.sign_in(GUANGZHOU, Role::DataSteward);
     }
 }
 
@@ -127,7 +129,7 @@ fn abroad(id: &str, dataset: &Dataset, purpose: &str) -> errand::Wish {
 
 #[test]
 fn each_export_is_refused_under_the_first_rule_that_holds() {
-    let scene = Scene::open();
+    let mut scene = Scene::open();
     let plain = scene.dataset("plain", Grade::G2, |_| ());
     let important = scene.dataset("important", Grade::Important, |_| ());
     let personal = scene.dataset("personal", Grade::G3, |it| {
@@ -243,14 +245,24 @@ fn a_grant_that_has_not_begun_gives_nothing() {
         let known = scene.consumer.get(&format!("/grants/{grant}")).status;
         (known == 200).then_some(())
     });
+    // The catalog opens no transfer under it, so that it does not even come to the provider's gate;
     let job = errand::fetch(&scene.consumer, &grant, "k-early");
     let failure = job.failure.expect("it has not begun");
     assert_eq!(failure.code, ErrorCode::Refused, "{failure:?}");
-    assert!(
-        failure.detail.contains("GRANT_NOT_YET_VALID"),
-        "{failure:?}"
-    );
-    assert_eq!(scene.newest_denial(), ["GRANT_NOT_YET_VALID"]);
+    for part in ["WRONG_STATE", "holds from", grant.as_str()] {
+        assert!(failure.detail.contains(part), "{part} in {failure:?}");
+    }
+    let entries = scene.cluster.entries(GUANGZHOU);
+    let released = |it: &LedgerEvent| matches!(it, LedgerEvent::Released { .. });
+    assert!(!entries.iter().any(released), "something left");
+    // and the gate, asked beforehand, gives the reason.
+    let body = json!({
+        "action": "dataset.read", "dataset": dataset.id, "grant": grant,
+        "purpose": {"code": wish.purpose, "text": "口岸运行监测"},
+    });
+    let answer = scene.consumer.post("/policies/explanation", &body);
+    let denied = answer.body["decision"]["deny"].to_string();
+    assert!(denied.contains("GRANT_NOT_YET_VALID"), "{answer:?}");
 }
 
 #[test]

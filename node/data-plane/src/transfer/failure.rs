@@ -36,6 +36,10 @@ pub(crate) enum Failure {
     /// The catalog did not take what this node proposed.
     #[error("the catalog did not take it: {why}")]
     Catalog { why: String },
+    /// The catalog does not let the transfer begin: its grant is not in force, or the dataset is
+    /// not served. Trying again changes nothing.
+    #[error("the catalog did not take it: {why}")]
+    NotOpened { why: String },
     /// The ledger did not take a receipt.
     #[error("a receipt could not be recorded: {why}")]
     NotRecorded { why: String },
@@ -57,7 +61,7 @@ impl Failure {
     /// The stable code that programs match on.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::Refused { .. } => ErrorCode::Refused,
+            Self::Refused { .. } | Self::NotOpened { .. } => ErrorCode::Refused,
             Self::Rejected(_) => ErrorCode::Tampered,
             Self::ReleaseGone
             | Self::Unreachable { .. }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crypto::seal::{Opener, SealedHeader, SealedTrailer};
 use jobs::{Job, JobFailure, JobKind, JobOutcome, JobStep, Progress, ProgressUnit};
 use schemas::code::ErrorCode;
-use schemas::command::{Author, Command, Outcome, Proposal, SignedProposal};
+use schemas::command::{Author, Command, Outcome, Proposal, RefusalCode, SignedProposal};
 use schemas::ledger_entry::LedgerEvent;
 use schemas::participant::Participant;
 use schemas::transfer::{Receipt, ReceiptSide, Transfer, TransferState};
@@ -186,9 +186,13 @@ async fn opened(
     };
     match propose(parts, command).await? {
         Outcome::Applied { .. } => Ok(transfer),
-        Outcome::Refused { code, detail } => Err(Failure::Catalog {
-            why: format!("{code}: {detail}"),
-        }),
+        Outcome::Refused { code, detail } => {
+            let why = format!("{code}: {detail}");
+            Err(match code {
+                RefusalCode::WrongState | RefusalCode::NotAllowed => Failure::NotOpened { why },
+                _ => Failure::Catalog { why },
+            })
+        }
     }
 }
 

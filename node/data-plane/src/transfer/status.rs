@@ -49,6 +49,7 @@ pub(crate) fn failed(failure: &Failure) -> Status {
             Status::unavailable("try again")
         }
         Failure::Refused { .. }
+        | Failure::NotOpened { .. }
         | Failure::Provider { .. }
         | Failure::Cancelled
         | Failure::Record(_)
