@@ -140,6 +140,18 @@ fn differing(header: &[&str], dirty: &str, clean: &str) -> (u64, u64) {
     (rows, faulty)
 }
 
+/// A header of the table as a column is written: `ZipCode` as `zip_code`.
+fn snake(header: &str) -> String {
+    let mut name = String::with_capacity(header.len() + 2);
+    for (at, letter) in header.chars().enumerate() {
+        if letter.is_ascii_uppercase() && at > 0 {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
 /// The description and the data standard of the table: all text, four columns of a form.
 fn described(header: &[&str]) -> Result<(Described, DataStandard), Error> {
     let edition = StandardEdition {
@@ -156,26 +168,32 @@ fn described(header: &[&str]) -> Result<(Described, DataStandard), Error> {
             Some((_, pattern)) => json!({"type": "string", "pattern": pattern}),
             None => json!({"type": "string", "maxLength": 400}),
         };
-        (name.to_owned(), schema)
+        (snake(name), schema)
     };
+    let names: Vec<String> = header.iter().map(|it| snake(it)).collect();
     let properties: serde_json::Map<_, _> = header.iter().map(|it| field(it)).collect();
     let row_schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
         "additionalProperties": false,
-        "required": header,
+        "required": names,
         "properties": properties,
     });
     let column = |name: &&str| Column {
-        name: (*name).to_owned(),
+        name: snake(name),
         title: LocalText::new(*name, *name),
         sensitivity: Sensitivity::None,
+    };
+    let rename = |name: &&str| ((*name).to_owned(), snake(name));
+    let reading = Reading {
+        renames: header.iter().map(rename).collect(),
+        ..Reading::default()
     };
     let standard = DataStandard {
         edition: edition.clone(),
         title: title.clone(),
         row_schema: row_schema.to_string(),
-        reading: Reading::default(),
+        reading,
     };
     let described = Described {
         id: DatasetId::parse("hospital-survey")?,

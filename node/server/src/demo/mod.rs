@@ -49,9 +49,10 @@ pub struct Options {
     pub lang: Option<Language>,
 }
 
-/// Enough rows for every step to have something to show, and no more than container numbers last.
+/// Enough rows for every step to have something to show (a transfer of one chunk is over before it
+/// can be stopped), and no more than container numbers last.
 fn rows_range() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(2_000..=3_600_000)
+    clap::value_parser!(u64).range(200_000..=3_600_000)
 }
 
 /// The province first: it is the federation's authority.
