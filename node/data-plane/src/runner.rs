@@ -91,11 +91,10 @@ async fn work(parts: &Arc<Parts>, turns: &Turns, job: Job) {
         })
     });
     let outcome = task.await.unwrap_or_else(|_| {
-        Err(JobFailure {
-            code: ErrorCode::Internal,
-            detail: "the work ended without an answer; the node's log says why".to_owned(),
-            findings: Vec::new(),
-        })
+        Err(JobFailure::new(
+            ErrorCode::Internal,
+            "the work ended without an answer; the node's log says why",
+        ))
     });
     let now = parts.clock.now();
     let ended = match outcome {

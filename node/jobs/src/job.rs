@@ -4,6 +4,8 @@
 
 use schemas::code::ErrorCode;
 use schemas::dataset::PublishIntent;
+use schemas::decision::Reason;
+use schemas::ledger_entry::LedgerIndex;
 use schemas::quality::QualityVerdict;
 use schemas::{
     DatasetId, GrantId, JobId, ParticipantId, PersonId, ReleaseId, Signed, Timestamp, TransferId,
@@ -12,6 +14,9 @@ use serde::{Deserialize, Serialize};
 
 /// Findings that are kept: enough to see what is wrong with a file; all of them are in quarantine.
 pub const FINDINGS_MAX: usize = 100;
+
+/// Reasons that are kept; a decision has one for each code at most.
+pub const REASONS_MAX: usize = 64;
 
 /// Longest detail of a failure in characters; longer text is cut.
 pub const DETAIL_CHARS_MAX: usize = 2_000;
@@ -220,14 +225,45 @@ pub struct JobFailure {
     pub detail: String,
     /// Where it failed; the first [`FINDINGS_MAX`] are kept.
     pub findings: Vec<Finding>,
+    /// Why a decision was no, with what each reason rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+    /// Where that decision stands in the ledger of the participant whose gate made it: the
+    /// provider's for a transfer, one's own for a publish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_index: Option<LedgerIndex>,
 }
 
 impl JobFailure {
+    /// A failure that is told by its code and a sentence.
+    #[must_use]
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            findings: Vec::new(),
+            reasons: Vec::new(),
+            ledger_index: None,
+        }
+    }
+
+    /// The same, with the reasons of a decision and its place in a ledger.
+    #[must_use]
+    pub fn because(mut self, reasons: Vec<Reason>, ledger_index: Option<LedgerIndex>) -> Self {
+        self.reasons = reasons;
+        self.ledger_index = ledger_index;
+        self
+    }
+
     /// The same, within its limits.
     #[must_use]
     pub(crate) fn cut(mut self) -> Self {
         self.detail = cut(&self.detail, DETAIL_CHARS_MAX);
         self.findings.truncate(FINDINGS_MAX);
+        self.reasons.truncate(REASONS_MAX);
+        for reason in &mut self.reasons {
+            reason.cites = cut(&reason.cites, FINDING_CHARS_MAX);
+        }
         for finding in &mut self.findings {
             finding.rule = cut(&finding.rule, FINDING_CHARS_MAX);
             finding.why = cut(&finding.why, FINDING_CHARS_MAX);

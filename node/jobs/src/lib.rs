@@ -26,6 +26,6 @@ pub use error::Error;
 pub use job::{
     ATTEMPTS_MAX, DETAIL_CHARS_MAX, FINDING_CHARS_MAX, FINDINGS_MAX, Finding, Job, JobFailure,
     JobKind, JobOutcome, JobState, JobStep, KEY_BYTES_MAX, NewJob, PATH_BYTES_MAX, Progress,
-    ProgressUnit,
+    ProgressUnit, REASONS_MAX,
 };
 pub use list::{JOBS_QUEUED_MAX, Jobs, PAGE_JOBS_MAX, Recovered};

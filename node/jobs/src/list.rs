@@ -439,14 +439,13 @@ fn wrong(job: &Job, refused: &'static str) -> Error {
 }
 
 fn stopped_too_often() -> JobFailure {
-    JobFailure {
-        code: ErrorCode::Internal,
-        detail: format!(
+    JobFailure::new(
+        ErrorCode::Internal,
+        format!(
             "the node stopped {ATTEMPTS_MAX} times while it worked on this job; look into the \
              node's log before you start it again"
         ),
-        findings: Vec::new(),
-    }
+    )
 }
 
 fn check_lengths(new: &NewJob) -> Result<(), Error> {

@@ -43,35 +43,23 @@ pub(crate) fn failed(error: Error) -> JobFailure {
         _ => error.to_string(),
     };
     JobFailure {
-        code,
-        detail,
         findings: findings.into_iter().collect(),
+        ..JobFailure::new(code, detail)
     }
 }
 
 pub(super) fn invalid(why: &str) -> JobFailure {
-    JobFailure {
-        code: ErrorCode::Invalid,
-        detail: why.to_owned(),
-        findings: Vec::new(),
-    }
+    JobFailure::new(ErrorCode::Invalid, why)
 }
 
 /// The catalog could not be asked.
 pub(super) fn unavailable(why: String) -> JobFailure {
-    JobFailure {
-        code: ErrorCode::Unavailable,
-        detail: why,
-        findings: Vec::new(),
-    }
+    JobFailure::new(ErrorCode::Unavailable, why)
 }
 
 pub(super) fn refused(refusal: &Refusal) -> JobFailure {
-    JobFailure {
-        code: ErrorCode::Refused,
-        detail: refusal.to_string(),
-        findings: Vec::new(),
-    }
+    JobFailure::new(ErrorCode::Refused, refusal.to_string())
+        .because(refusal.reasons.clone(), refusal.recorded_at)
 }
 
 pub(super) fn gate(
@@ -111,9 +99,8 @@ pub(super) fn gate(
         verdict.rules.iter().filter(|said| !said.passed).count(),
     );
     JobFailure {
-        code: ErrorCode::QualityGateFailed,
-        detail,
         findings,
+        ..JobFailure::new(ErrorCode::QualityGateFailed, detail)
     }
 }
 

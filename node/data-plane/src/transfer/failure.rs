@@ -2,6 +2,7 @@
 //!
 //! It does not speak gRPC: [`super::status`] turns it into wire answers and back.
 
+use jobs::JobFailure;
 use schemas::code::ErrorCode;
 use schemas::decision::Reason;
 use schemas::ledger_entry::LedgerIndex;
@@ -33,13 +34,19 @@ pub(crate) enum Failure {
     /// No such record.
     #[error("no {what} {name}")]
     Missing { what: &'static str, name: String },
+    /// The catalog did not open the transfer, and asking again changes nothing.
+    #[error("the transfer was not opened: {why}")]
+    NotOpened {
+        /// What a program would act on.
+        code: ErrorCode,
+        /// The catalog's sentence.
+        why: String,
+        /// Why the grant gives nothing now.
+        reasons: Vec<Reason>,
+    },
     /// The catalog did not take what this node proposed.
     #[error("the catalog did not take it: {why}")]
     Catalog { why: String },
-    /// The catalog does not let the transfer begin: its grant is not in force, or the dataset is
-    /// not served. Trying again changes nothing.
-    #[error("the catalog did not take it: {why}")]
-    NotOpened { why: String },
     /// The ledger did not take a receipt.
     #[error("a receipt could not be recorded: {why}")]
     NotRecorded { why: String },
@@ -61,7 +68,8 @@ impl Failure {
     /// The stable code that programs match on.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::Refused { .. } | Self::NotOpened { .. } => ErrorCode::Refused,
+            Self::Refused { .. } => ErrorCode::Refused,
+            Self::NotOpened { code, .. } => *code,
             Self::Rejected(_) => ErrorCode::Tampered,
             Self::ReleaseGone
             | Self::Unreachable { .. }
@@ -72,6 +80,21 @@ impl Failure {
             Self::Cancelled => ErrorCode::Conflict,
             Self::Record(_) | Self::Key(_) => ErrorCode::Internal,
             Self::Local(error) => error.code(),
+        }
+    }
+}
+
+impl Failure {
+    /// What the job says of it: for a refusal also why, on what that rests, and where it stands.
+    pub(crate) fn into_job_failure(self) -> JobFailure {
+        let failure = JobFailure::new(self.code(), self.to_string());
+        match self {
+            Self::Refused {
+                reasons,
+                recorded_at,
+            } => failure.because(reasons, recorded_at),
+            Self::NotOpened { reasons, .. } => failure.because(reasons, None),
+            _ => failure,
         }
     }
 }

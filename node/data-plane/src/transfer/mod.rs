@@ -22,6 +22,7 @@ mod chunks;
 mod failure;
 mod fetch;
 mod journal;
+mod not_opened;
 mod offer;
 mod open;
 mod provide;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crypto::seal::{Opener, SealedHeader, SealedTrailer};
 use jobs::{Job, JobFailure, JobKind, JobOutcome, JobStep, Progress, ProgressUnit};
 use schemas::code::ErrorCode;
-use schemas::command::{Author, Command, Outcome, Proposal, RefusalCode, SignedProposal};
+use schemas::command::{Author, Command, Outcome, Proposal, SignedProposal};
 use schemas::ledger_entry::LedgerEvent;
 use schemas::participant::Participant;
 use schemas::transfer::{Receipt, ReceiptSide, Transfer, TransferState};
@@ -23,7 +23,7 @@ use super::fetch::Fetch;
 use super::journal::Journal;
 use super::offer::{Offer, chunk_range};
 use super::wire::{CompleteRequest, FinishRequest, OpenRequest};
-use super::{Failure, receipts, status, store};
+use super::{Failure, not_opened, receipts, status, store};
 use crate::{Hosted, Parts};
 
 /// How often the gate is asked again when a release was lost on the way.
@@ -56,11 +56,8 @@ pub(crate) async fn run(parts: &Arc<Parts>, job: &Job) -> Result<JobOutcome, Job
         version,
     } = &job.kind
     else {
-        return Err(JobFailure {
-            code: ErrorCode::Internal,
-            detail: "the job is not a transfer".to_owned(),
-            findings: Vec::new(),
-        });
+        let why = "the job is not a transfer";
+        return Err(JobFailure::new(ErrorCode::Internal, why));
     };
     let outcome = Box::pin(receive(parts, job, transfer, (grant, *version))).await;
     match outcome {
@@ -70,12 +67,7 @@ pub(crate) async fn run(parts: &Arc<Parts>, job: &Job) -> Result<JobOutcome, Job
             terminate(parts, transfer, &failure).await;
             // A terminated transfer is not taken up again, so its chunks are worth nothing.
             let _ = std::fs::remove_dir_all(journal_folder(parts, transfer));
-            let (code, detail) = (failure.code(), failure.to_string());
-            Err(JobFailure {
-                code,
-                detail,
-                findings: Vec::new(),
-            })
+            Err(failure.into_job_failure())
         }
     }
 }
@@ -152,8 +144,10 @@ async fn opened(
     let view = parts.catalog.view();
     if let Some(known) = view.transfer(id) {
         return match known.state {
-            TransferState::Terminated => Err(Failure::Catalog {
+            TransferState::Terminated => Err(Failure::NotOpened {
+                code: ErrorCode::Conflict,
                 why: "the transfer was terminated; start a new one".to_owned(),
+                reasons: Vec::new(),
             }),
             _ if known.grant == *grant => Ok(known.clone()),
             _ => Err(missing("transfer under this grant", id.as_str())),
@@ -187,11 +181,7 @@ async fn opened(
     match propose(parts, command).await? {
         Outcome::Applied { .. } => Ok(transfer),
         Outcome::Refused { code, detail } => {
-            let why = format!("{code}: {detail}");
-            Err(match code {
-                RefusalCode::WrongState | RefusalCode::NotAllowed => Failure::NotOpened { why },
-                _ => Failure::Catalog { why },
-            })
+            Err(not_opened::why(parts, grant, (code, detail)).await)
         }
     }
 }

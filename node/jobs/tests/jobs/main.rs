@@ -53,11 +53,7 @@ fn outcome() -> JobOutcome {
 }
 
 fn failure(detail: &str) -> JobFailure {
-    JobFailure {
-        code: ErrorCode::Invalid,
-        detail: detail.to_owned(),
-        findings: Vec::new(),
-    }
+    JobFailure::new(ErrorCode::Invalid, detail)
 }
 
 fn open(dir: &tempfile::TempDir) -> Jobs {
