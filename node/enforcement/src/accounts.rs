@@ -1,14 +1,16 @@
 //! Passwords, one-time code secrets and node-kept keys of persons who sign in at the console.
 //!
-//! It does not judge passwords or count failures: [`crate::sessions`] counts. The file is readable
+//! It does not judge passwords or count failures: [`crate::sessions`] counts. Two programs write the
+//! file, the node and `kouan account`: each reads it again when it changed, and writes under a lock
+//! beside it, so that neither undoes what the other did. The file is readable
 //! by the node's user only; passwords are hashed, keys are encrypted under the password, and the
 //! one-time code secrets are in clear, since the node has to compute the codes.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crypto::password::PasswordHash;
 use crypto::totp::{SECRET_BYTES, enrolment_address, verify_one_time_code};
@@ -34,7 +36,35 @@ pub const PASSWORD_CHARS_MIN: usize = 12;
 pub struct Accounts {
     /// None keeps the accounts in memory only.
     path: Option<PathBuf>,
-    known: Mutex<BTreeMap<PersonId, Account>>,
+    known: Mutex<Known>,
+}
+
+/// What was read last, and of which file.
+#[derive(Default)]
+struct Known {
+    accounts: BTreeMap<PersonId, Account>,
+    /// None when there was no file.
+    seen: Option<Seen>,
+}
+
+/// What tells one writing of the file from another: each is a new file under the old name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    inode: u64,
+    bytes: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Seen {
+    fn of(found: &std::fs::Metadata) -> Self {
+        Self {
+            inode: found.ino(),
+            bytes: found.len(),
+            seconds: found.mtime(),
+            nanoseconds: found.mtime_nsec(),
+        }
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -61,25 +91,9 @@ impl Accounts {
     /// # Errors
     /// [`Error::Accounts`] when the file cannot be read or is not one.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let refuse = |why: String| Error::Accounts {
-            action: "read",
-            why,
-        };
-        let known = match std::fs::metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(refuse(error.to_string())),
-            Ok(found) if found.len() > FILE_BYTES_MAX => {
-                return Err(refuse(format!("it has more than {FILE_BYTES_MAX} bytes")));
-            }
-            Ok(_) => {
-                let text = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
-                let text = Zeroizing::new(text);
-                serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?
-            }
-        };
         Ok(Self {
             path: Some(path.to_owned()),
-            known: Mutex::new(known),
+            known: Mutex::new(read(path)?),
         })
     }
 
@@ -112,24 +126,32 @@ impl Accounts {
                 .map(|key| KeyFile::seal(key, password.as_bytes(), iterations))
                 .transpose()?,
         };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= ACCOUNTS_MAX && !known.contains_key(person) {
-            return Err(refuse("there is no room for another account on this node"));
-        }
-        let mut next = known.clone();
-        next.insert(person.clone(), account);
-        self.write(&next)?;
-        *known = next;
+        self.change(|accounts| {
+            if accounts.len() >= ACCOUNTS_MAX && !accounts.contains_key(person) {
+                return Err(refuse("there is no room for another account on this node"));
+            }
+            accounts.insert(person.clone(), account);
+            Ok(true)
+        })?;
         Ok(enrolment_address("kouan", person.as_str(), &secret))
     }
 
-    /// Whether the person has an account here.
-    #[must_use]
-    pub fn contains(&self, person: &PersonId) -> bool {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(person)
+    /// Takes a person's account away; whether she had one.
+    ///
+    /// # Errors
+    /// [`Error::Accounts`] when the file cannot be read or written.
+    pub fn remove(&self, person: &PersonId) -> Result<bool, Error> {
+        self.change(|accounts| Ok(accounts.remove(person).is_some()))
+    }
+
+    /// Who has an account here.
+    ///
+    /// # Errors
+    /// [`Error::Accounts`] when the file cannot be read.
+    pub fn persons(&self) -> Result<Vec<PersonId>, Error> {
+        let mut known = self.known();
+        self.refresh(&mut known)?;
+        Ok(known.accounts.keys().cloned().collect())
     }
 
     /// Checks password and code. `Some` when both are right, with the kept key if there is one.
@@ -145,11 +167,7 @@ impl Accounts {
         code: &str,
         now: Timestamp,
     ) -> Option<Option<Arc<dyn Signer>>> {
-        let account = {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(person).cloned()
-        };
-        let Some(account) = account else {
+        let Some(account) = self.current(person) else {
             let _ = PasswordHash::hash(password);
             return None;
         };
@@ -175,21 +193,77 @@ impl Accounts {
         }
     }
 
-    /// Marks a code as used, under the lock: of two sign-ins with one code, one works.
-    fn spend(&self, person: &PersonId, step: u64) -> Option<()> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = known.get_mut(person)?;
-        if step <= account.code_step {
+    /// The person's account as the file has it now. A file that cannot be read lets nobody in: what
+    /// was read before it may be what somebody took away.
+    fn current(&self, person: &PersonId) -> Option<Account> {
+        let mut known = self.known();
+        if let Err(error) = self.refresh(&mut known) {
+            tracing::error!(%error, "nobody can sign in with a password");
             return None;
         }
-        account.code_step = step;
-        // A code that could be used again after a crash is worse than a sign-in that fails.
-        self.write(&known).ok()
+        known.accounts.get(person).cloned()
     }
 
-    fn write(&self, accounts: &BTreeMap<PersonId, Account>) -> Result<(), Error> {
+    /// Marks a code as used, under the lock: of two sign-ins with one code, one works. A code that
+    /// could be used again after a crash is worse than a sign-in that fails.
+    fn spend(&self, person: &PersonId, step: u64) -> Option<()> {
+        let spent = self.change(|accounts| {
+            let Some(account) = accounts.get_mut(person) else {
+                return Ok(false);
+            };
+            let fresh = step > account.code_step;
+            if fresh {
+                account.code_step = step;
+            }
+            Ok(fresh)
+        });
+        match spent {
+            Ok(fresh) => fresh.then_some(()),
+            Err(error) => {
+                tracing::error!(%error, "a one-time code could not be marked as used");
+                None
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the file again when it is not the one that was read last.
+    fn refresh(&self, known: &mut Known) -> Result<(), Error> {
         let Some(path) = &self.path else {
             return Ok(());
+        };
+        let now = std::fs::metadata(path).ok().map(|found| Seen::of(&found));
+        if now.is_none() || now != known.seen {
+            *known = read(path)?;
+        }
+        Ok(())
+    }
+
+    /// Changes what the file has now, alone among the programs that write it, and says what
+    /// `change` said: whether anything is to be written.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<PersonId, Account>) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        let mut known = self.known();
+        // Unlocked when it is closed, at the end of this function.
+        let _alone = self.path.as_deref().map(lock).transpose()?;
+        self.refresh(&mut known)?;
+        let mut next = known.accounts.clone();
+        if !change(&mut next)? {
+            return Ok(false);
+        }
+        known.seen = self.write(&next)?;
+        known.accounts = next;
+        Ok(true)
+    }
+
+    fn write(&self, accounts: &BTreeMap<PersonId, Account>) -> Result<Option<Seen>, Error> {
+        let Some(path) = &self.path else {
+            return Ok(None);
         };
         let refuse = |why: String| Error::Accounts {
             action: "write",
@@ -198,7 +272,7 @@ impl Accounts {
         let text = serde_json::to_vec(accounts).map_err(|error| refuse(error.to_string()))?;
         let text = Zeroizing::new(text);
         let beside = path.with_extension("new");
-        let written = || -> std::io::Result<()> {
+        let written = || -> std::io::Result<Seen> {
             let mut file = std::fs::OpenOptions::new()
                 .write(true)
                 .create(true)
@@ -207,12 +281,57 @@ impl Accounts {
                 .open(&beside)?;
             file.write_all(&text)?;
             file.sync_all()?;
+            let seen = Seen::of(&file.metadata()?);
             std::fs::rename(&beside, path)?;
-            match path.parent() {
-                Some(parent) => std::fs::File::open(parent)?.sync_all(),
-                None => Ok(()),
+            if let Some(parent) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+                std::fs::File::open(parent)?.sync_all()?;
             }
+            Ok(seen)
         };
-        written().map_err(|error| refuse(error.to_string()))
+        written()
+            .map(Some)
+            .map_err(|error| refuse(error.to_string()))
     }
+}
+
+/// Waits until no other program changes the accounts at `path`.
+fn lock(path: &Path) -> Result<std::fs::File, Error> {
+    let locked = || -> std::io::Result<std::fs::File> {
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path.with_extension("lock"))?;
+        file.lock()?;
+        Ok(file)
+    };
+    locked().map_err(|error| Error::Accounts {
+        action: "lock",
+        why: error.to_string(),
+    })
+}
+
+/// What the file at `path` holds; a missing one holds nothing.
+fn read(path: &Path) -> Result<Known, Error> {
+    let refuse = |why: String| Error::Accounts {
+        action: "read",
+        why,
+    };
+    let mut file = match std::fs::File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Known::default()),
+        Err(error) => return Err(refuse(error.to_string())),
+        Ok(file) => file,
+    };
+    let found = file.metadata().map_err(|error| refuse(error.to_string()))?;
+    if found.len() > FILE_BYTES_MAX {
+        return Err(refuse(format!("it has more than {FILE_BYTES_MAX} bytes")));
+    }
+    let mut text = Zeroizing::new(Vec::new());
+    file.read_to_end(&mut text)
+        .map_err(|error| refuse(error.to_string()))?;
+    Ok(Known {
+        accounts: serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?,
+        seen: Some(Seen::of(&found)),
+    })
 }

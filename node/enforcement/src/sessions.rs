@@ -87,6 +87,8 @@ pub enum SignInError {
     LockedOut {
         /// When it ends.
         until: Timestamp,
+        /// How long that is from now, in milliseconds.
+        wait_ms: i64,
     },
     /// The token is unknown or its session ended.
     #[error("the session has ended; sign in again")]
@@ -144,12 +146,6 @@ impl Sessions {
             kept: Mutex::default(),
             accounts,
         }
-    }
-
-    /// The passwords and one-time code secrets.
-    #[must_use]
-    pub fn accounts(&self) -> &Accounts {
-        &self.accounts
     }
 
     /// A challenge for `person`, whether or not she exists: a stranger cannot tell.
@@ -346,7 +342,8 @@ impl Kept {
         };
         let until = failures.last.plus_millis(LOCK_OUT_MS);
         if failures.count >= FAILED_SIGN_INS_MAX && now < until {
-            return Err(SignInError::LockedOut { until });
+            let wait_ms = until.millis_since(now);
+            return Err(SignInError::LockedOut { until, wait_ms });
         }
         Ok(())
     }

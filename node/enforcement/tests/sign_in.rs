@@ -87,7 +87,13 @@ async fn five_failures_lock_a_person_out_for_a_quarter_of_an_hour() {
     for failure in 1..=FAILED_SIGN_INS_MAX {
         let challenge = sessions.challenge(&person_id("steward"), now).unwrap();
         let refused = answer(&world, &sessions, &challenge, "somebody else", now).unwrap_err();
-        let locked = matches!(refused, SignInError::LockedOut { .. });
+        let locked = matches!(
+            refused,
+            SignInError::LockedOut {
+                wait_ms: LOCK_OUT_MS,
+                ..
+            }
+        );
         assert_eq!(locked, failure == FAILED_SIGN_INS_MAX, "{refused}");
     }
     assert!(sessions.challenge(&person_id("steward"), now).is_err());
@@ -128,6 +134,46 @@ async fn a_password_works_with_a_fresh_code_once_and_brings_the_kept_key() {
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_made_or_taken_away_by_another_program_counts_at_the_next_sign_in() {
+    let world = founded().await;
+    let path = world.dir.path().join("accounts.json");
+    let person = person_id("steward");
+    let sessions = Sessions::with_accounts(Accounts::load(&path).unwrap());
+    let (view, now) = (world.catalog.view(), world.clock.now());
+    let sign_in = |address: &str, after_steps: u64| {
+        let at = seconds(now) + after_steps * crypto::totp::STEP_SECONDS;
+        let code = crypto::totp::one_time_code(&totp_secret(address), at);
+        let password = b"correct horse battery";
+        sessions.sign_in_with_password(&view, &person, password, &code, now)
+    };
+    // The other program: it has read the file before the node writes it, and after.
+    let other = Accounts::load(&path).unwrap();
+    let enrol = || other.enrol(&person, "correct horse battery", None, 1_000);
+    let address = enrol().unwrap();
+    sign_in(&address, 0).unwrap();
+    let stranger = person_id("somebody");
+    other
+        .enrol(&stranger, "correct horse battery", None, 1_000)
+        .unwrap();
+    assert!(
+        sign_in(&address, 0).is_err(),
+        "the spent code stays spent when another program writes"
+    );
+    sign_in(&address, 1).unwrap();
+    assert_eq!(other.persons().unwrap(), [stranger, person.clone()]);
+    assert!(other.remove(&person).unwrap());
+    assert!(!other.remove(&person).unwrap());
+    assert!(sign_in(&address, 1).is_err());
+    // A file that cannot be read lets nobody in, and one that is whole again does.
+    let address = enrol().unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, b"{").unwrap();
+    assert!(sign_in(&address, 0).is_err());
+    std::fs::write(&path, whole).unwrap();
+    sign_in(&address, 0).unwrap();
 }
 
 fn seconds(at: Timestamp) -> u64 {
