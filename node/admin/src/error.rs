@@ -61,9 +61,6 @@ pub enum Error {
         /// The revision that the command names.
         expected: u64,
     },
-    /// The same idempotency key came with another body.
-    #[error("the idempotency key was used for another call; take a new one")]
-    KeyReused,
     /// The catalog did not answer as needed.
     #[error(transparent)]
     Catalog(#[from] catalog::Error),
@@ -110,7 +107,6 @@ impl Error {
             },
             Self::PreconditionFailed { .. } => ErrorCode::PreconditionFailed,
             Self::PreconditionRequired { .. } => ErrorCode::PreconditionRequired,
-            Self::KeyReused => ErrorCode::KeyReused,
             Self::Catalog(error) => match error {
                 catalog::Error::NoLeader { .. }
                 | catalog::Error::Pushback { .. }
@@ -123,6 +119,13 @@ impl Error {
             },
             Self::Jobs(error) => match error {
                 jobs::Error::KeyReused { .. } => ErrorCode::KeyReused,
+                jobs::Error::IdReused { .. } | jobs::Error::WrongState { .. } => {
+                    ErrorCode::Conflict
+                }
+                jobs::Error::FieldLength { .. } => ErrorCode::Invalid,
+                jobs::Error::NotFound { .. } => ErrorCode::NotFound,
+                // A full queue empties by itself.
+                jobs::Error::TooManyQueued { .. } => ErrorCode::Unavailable,
                 _ => ErrorCode::Internal,
             },
             Self::Enforcement(_) | Self::Crypto(_) | Self::Serve { .. } => ErrorCode::Internal,

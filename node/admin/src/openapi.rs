@@ -3,23 +3,50 @@
 //!
 //! It does not answer calls; one file per resource does.
 
+pub(crate) mod answers;
+pub(crate) mod headers;
+
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use utoipa::openapi::{Info, OpenApiBuilder};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, Info, OpenApiBuilder};
+use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::change::Changed;
+use crate::problem::Problem;
 use crate::{Parts, routes as r};
 
 /// Largest body of a call in bytes: the largest record in canonical form, and room for its
 /// signature.
 pub(crate) const BODY_BYTES_MAX: usize = 2 << 20;
 
+/// Name of the one way to say who calls: the token of a session.
+const SESSION: &str = "session";
+
 fn documented() -> OpenApiRouter<Arc<Parts>> {
     let info = Info::new("kouan", env!("CARGO_PKG_VERSION"));
-    let document = OpenApiBuilder::new().info(info).build();
+    let mut named = Vec::new();
+    for (name, schema) in [
+        (Changed::name(), Changed::schema()),
+        (Problem::name(), Problem::schema()),
+    ] {
+        named.push((name.into_owned(), schema));
+    }
+    Changed::schemas(&mut named);
+    Problem::schemas(&mut named);
+    let session = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let components = ComponentsBuilder::new()
+        .schemas_from_iter(named)
+        .security_scheme(SESSION, session);
+    let document = OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components.build()))
+        .security(Some([SecurityRequirement::new(SESSION, [""; 0])]))
+        .build();
     OpenApiRouter::with_openapi(document)
         .routes(routes!(r::session::challenge))
         .routes(routes!(
@@ -44,6 +71,8 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .routes(routes!(r::request::show))
         .routes(routes!(r::request::decide))
         .routes(routes!(r::request::withdraw))
+        .routes(routes!(r::contract::list))
+        .routes(routes!(r::contract::show))
         .routes(routes!(r::grant::list))
         .routes(routes!(r::grant::show))
         .routes(routes!(r::grant::revoke))

@@ -4,6 +4,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use enforcement::SignInError;
 use http::{HeaderValue, StatusCode, header};
 use schemas::code::ErrorCode;
 use schemas::decision::Reason;
@@ -66,7 +67,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
     }
 }
 
-fn title(code: ErrorCode) -> &'static str {
+/// The kind of problem in words.
+pub(crate) fn title(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::Invalid => "The request cannot be used as it is",
         ErrorCode::SchemaViolation => "Rows do not follow the data standard",
@@ -114,10 +116,21 @@ impl Problem {
             code,
             trace: trace.to_owned(),
             retryable,
-            retry_after_s: (code == ErrorCode::Unavailable).then_some(RETRY_AFTER_SECONDS),
+            retry_after_s: retry_after(error, code),
             reasons,
             ledger_index,
         }
+    }
+}
+
+/// Seconds until the same call may work: known for a lock-out, a guess for a queue or an election.
+fn retry_after(error: &Error, code: ErrorCode) -> Option<u64> {
+    match error {
+        Error::SignIn(SignInError::LockedOut { wait_ms, .. }) => {
+            let wait_ms = u64::try_from(*wait_ms).unwrap_or(0);
+            Some(wait_ms.div_ceil(1_000).max(RETRY_AFTER_SECONDS))
+        }
+        _ => (code == ErrorCode::Unavailable).then_some(RETRY_AFTER_SECONDS),
     }
 }
 
@@ -183,6 +196,67 @@ mod tests {
                 "{code}"
             );
             assert!(!title(*code).is_empty());
+        }
+    }
+
+    fn job() -> schemas::JobId {
+        schemas::JobId::parse("j-1").unwrap()
+    }
+
+    #[test]
+    fn a_mistake_of_the_caller_is_no_defect_of_ours() {
+        let cases: [(Error, u16, Option<u64>); 7] = [
+            (jobs::Error::KeyReused { job: job() }.into(), 422, None),
+            (jobs::Error::IdReused { job: job() }.into(), 409, None),
+            (jobs::Error::NotFound { job: job() }.into(), 404, None),
+            (
+                jobs::Error::WrongState {
+                    job: job(),
+                    state: jobs::JobState::Failed,
+                    refused: "it has ended",
+                }
+                .into(),
+                409,
+                None,
+            ),
+            (
+                jobs::Error::FieldLength {
+                    field: "key",
+                    found: 0,
+                    limit: 128,
+                }
+                .into(),
+                400,
+                None,
+            ),
+            (
+                jobs::Error::TooManyQueued {
+                    queued: 1_000,
+                    limit: 1_000,
+                }
+                .into(),
+                503,
+                Some(1),
+            ),
+            (
+                SignInError::LockedOut {
+                    until: schemas::Timestamp::from_millis(9),
+                    wait_ms: 60_001,
+                }
+                .into(),
+                429,
+                Some(61),
+            ),
+        ];
+        for (error, status, retry_after_s) in cases {
+            let problem = Problem::of(&error, "t-1");
+            assert_eq!(
+                (problem.status, problem.retry_after_s),
+                (status, retry_after_s),
+                "{error}"
+            );
+            assert_eq!(problem.retryable, retry_after_s.is_some(), "{error}");
+            assert_eq!(problem.detail, error.to_string());
         }
     }
 

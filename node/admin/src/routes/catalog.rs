@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::Shared;
 use crate::authn::Caller;
 use crate::gate::{Target, admit};
-use crate::problem::{Failure, Problem};
+use crate::openapi::answers;
+use crate::problem::Failure;
 
 /// How the catalog stands on this node.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -35,8 +36,8 @@ pub(crate) struct CatalogStatus {
 }
 
 /// How the catalog stands on this node.
-#[utoipa::path(get, path = "/api/v1/catalog",
-    responses((status = 200, body = CatalogStatus), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/catalog", operation_id = "catalog_status",
+    responses((status = 200, body = CatalogStatus), answers::Read),
     extensions(("x-action" = json!("participant.read"))))]
 pub(crate) async fn status(
     State(parts): Shared,

@@ -16,10 +16,11 @@ use serde::Deserialize;
 use super::{Body, Shared, read};
 use crate::Error;
 use crate::authn::Caller;
-use crate::change::{Change, Changed, etag, if_match, propose, wrong_route};
+use crate::change::{Change, etag, if_match, propose, wrong_route};
 use crate::gate::{Target, admit, pass};
+use crate::openapi::{answers, headers};
 use crate::page::{Page, PageQuery};
-use crate::problem::{Failure, Problem};
+use crate::problem::Failure;
 
 /// Longest search text in characters.
 const SEARCH_CHARS_MAX: usize = 200;
@@ -74,8 +75,9 @@ fn may_see(dataset: &Dataset, authority: Option<&ParticipantId>, reader: &Partic
 }
 
 /// Find datasets.
-#[utoipa::path(get, path = "/api/v1/datasets", params(Find),
-    responses((status = 200, body = Page<Dataset>), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/datasets", operation_id = "dataset_list",
+    params(Find),
+    responses((status = 200, body = Page<Dataset>), answers::Read),
     extensions(("x-action" = json!("dataset.discover"))))]
 pub(crate) async fn list(
     State(parts): Shared,
@@ -109,8 +111,11 @@ pub(crate) async fn list(
 }
 
 /// One dataset's card.
-#[utoipa::path(get, path = "/api/v1/datasets/{id}", params(("id" = String, Path)),
-    responses((status = 200, body = Dataset), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/datasets/{id}", operation_id = "dataset_show",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Dataset,
+        headers(("ETag" = String, description = "The revision, in quotes: for If-Match"))),
+        answers::ReadOne),
     extensions(("x-action" = json!("dataset.discover"))))]
 pub(crate) async fn show(
     State(parts): Shared,
@@ -148,9 +153,9 @@ fn visible(parts: &crate::Parts, caller: &Caller, id: &DatasetId) -> Result<Data
 }
 
 /// Create or revise a dataset card.
-#[utoipa::path(put, path = "/api/v1/datasets/{id}", params(("id" = String, Path)),
-    request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(put, path = "/api/v1/datasets/{id}", operation_id = "dataset_describe",
+    params(("id" = String, Path), headers::Revise),
+    request_body = Change, responses(answers::Revise),
     extensions(("x-action" = json!("dataset.describe"))))]
 pub(crate) async fn describe(
     State(parts): Shared,
@@ -178,9 +183,9 @@ pub(crate) async fn describe(
 }
 
 /// Move a dataset through its life.
-#[utoipa::path(post, path = "/api/v1/datasets/{id}/state", params(("id" = String, Path)),
-    request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/datasets/{id}/state", operation_id = "dataset_move_to",
+    params(("id" = String, Path), headers::Revise),
+    request_body = Change, responses(answers::Revise),
     extensions(("x-action" = json!("dataset.describe"))))]
 pub(crate) async fn move_to(
     State(parts): Shared,
@@ -209,10 +214,10 @@ pub(crate) async fn move_to(
 }
 
 /// Published versions, oldest first.
-#[utoipa::path(get, path = "/api/v1/datasets/{id}/versions",
+#[utoipa::path(get, path = "/api/v1/datasets/{id}/versions", operation_id = "dataset_versions",
     params(("id" = String, Path), PageQuery),
     responses((status = 200, body = Page<Signed<DatasetVersion>>),
-        (status = "default", body = Problem)),
+        answers::ReadOne),
     extensions(("x-action" = json!("dataset.discover"))))]
 pub(crate) async fn versions(
     State(parts): Shared,

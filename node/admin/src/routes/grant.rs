@@ -14,10 +14,11 @@ use schemas::{GrantId, ParticipantId};
 
 use super::{Body, Shared, read};
 use crate::authn::Caller;
-use crate::change::{Change, Changed, propose, wrong_route};
+use crate::change::{Change, propose, wrong_route};
 use crate::gate::{Target, admit, pass};
+use crate::openapi::{answers, headers};
 use crate::page::{Page, PageQuery};
-use crate::problem::{Failure, Problem};
+use crate::problem::Failure;
 use crate::{Error, Parts};
 
 fn may_see(grant: &Grant, authority: Option<&ParticipantId>, reader: &ParticipantId) -> bool {
@@ -38,8 +39,9 @@ fn visible(parts: &Parts, caller: &Caller, id: &GrantId) -> Result<Grant, Failur
 }
 
 /// Grants that the caller's participant is party to.
-#[utoipa::path(get, path = "/api/v1/grants", params(PageQuery),
-    responses((status = 200, body = Page<Grant>), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/grants", operation_id = "grant_list",
+    params(PageQuery),
+    responses((status = 200, body = Page<Grant>), answers::Read),
     extensions(("x-action" = json!("grant.read"))))]
 pub(crate) async fn list(
     State(parts): Shared,
@@ -61,8 +63,9 @@ pub(crate) async fn list(
 }
 
 /// One grant.
-#[utoipa::path(get, path = "/api/v1/grants/{id}", params(("id" = String, Path)),
-    responses((status = 200, body = Grant), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/grants/{id}", operation_id = "grant_show",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Grant), answers::ReadOne),
     extensions(("x-action" = json!("grant.read"))))]
 pub(crate) async fn show(
     State(parts): Shared,
@@ -76,9 +79,9 @@ pub(crate) async fn show(
 }
 
 /// End a grant before its time.
-#[utoipa::path(post, path = "/api/v1/grants/{id}/revocation", params(("id" = String, Path)),
-    request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/grants/{id}/revocation", operation_id = "grant_revoke",
+    params(("id" = String, Path), headers::Change),
+    request_body = Change, responses(answers::Change),
     extensions(("x-action" = json!("grant.revoke"))))]
 pub(crate) async fn revoke(
     State(parts): Shared,

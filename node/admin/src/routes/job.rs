@@ -13,8 +13,9 @@ use schemas::code::Action;
 use super::Shared;
 use crate::authn::Caller;
 use crate::gate::{Target, admit};
+use crate::openapi::answers;
 use crate::page::{Page, PageQuery};
-use crate::problem::{Failure, Problem};
+use crate::problem::Failure;
 use crate::{Error, Parts};
 
 fn own(parts: &Parts, caller: &Caller, id: &JobId) -> Result<Job, Failure> {
@@ -30,8 +31,9 @@ fn own(parts: &Parts, caller: &Caller, id: &JobId) -> Result<Job, Failure> {
 }
 
 /// Jobs of the caller's participant on this node.
-#[utoipa::path(get, path = "/api/v1/jobs", params(PageQuery),
-    responses((status = 200, body = Page<Job>), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/jobs", operation_id = "job_list",
+    params(PageQuery),
+    responses((status = 200, body = Page<Job>), answers::Read),
     extensions(("x-action" = json!("job.read"))))]
 pub(crate) async fn list(
     State(parts): Shared,
@@ -59,8 +61,9 @@ fn page_of(parts: &Parts, caller: &Caller, query: &PageQuery) -> Result<Page<Job
 }
 
 /// One job.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}", params(("id" = String, Path)),
-    responses((status = 200, body = Job), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/jobs/{id}", operation_id = "job_show",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Job), answers::ReadOne),
     extensions(("x-action" = json!("job.read"))))]
 pub(crate) async fn show(
     State(parts): Shared,
@@ -78,8 +81,9 @@ pub(crate) async fn show(
 }
 
 /// Cancel a job.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancellation", params(("id" = String, Path)),
-    responses((status = 200, body = Job), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancellation", operation_id = "job_cancel",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Job), answers::Cancel),
     extensions(("x-action" = json!("job.cancel"))))]
 pub(crate) async fn cancel(
     State(parts): Shared,

@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::Shared;
 use crate::authn::Caller;
 use crate::gate::{Target, pass, point};
+use crate::openapi::answers;
 use crate::page::PAGE_ITEMS_MAX;
-use crate::problem::{Failure, Problem};
+use crate::problem::Failure;
 use crate::{Error, Parts};
 
 /// Where the ledger stands.
@@ -79,8 +80,8 @@ async fn reader(
 }
 
 /// Size, latest checkpoint and its witnesses.
-#[utoipa::path(get, path = "/api/v1/ledger",
-    responses((status = 200, body = Standing), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/ledger", operation_id = "ledger_checkpoint",
+    responses((status = 200, body = Standing), answers::Read),
     extensions(("x-action" = json!("ledger.read"))))]
 pub(crate) async fn checkpoint(
     State(parts): Shared,
@@ -101,8 +102,9 @@ pub(crate) async fn checkpoint(
 }
 
 /// Entries in the order in which they were written.
-#[utoipa::path(get, path = "/api/v1/ledger/entries", params(Range),
-    responses((status = 200, body = Vec<Placed>), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/ledger/entries", operation_id = "ledger_entries",
+    params(Range),
+    responses((status = 200, body = Vec<Placed>), answers::Read),
     extensions(("x-action" = json!("ledger.read"))))]
 pub(crate) async fn entries(
     State(parts): Shared,
@@ -128,9 +130,10 @@ pub(crate) async fn entries(
 
 /// One entry with everything that an offline verifier needs.
 #[utoipa::path(get, path = "/api/v1/ledger/entries/{index}/evidence",
+    operation_id = "ledger_evidence",
     params(("index" = u64, Path)),
     responses((status = 200, description = "Evidence, as `kouanctl ledger verify` reads it",
-        body = Object), (status = "default", body = Problem)),
+        body = Object), answers::ReadOne),
     extensions(("x-action" = json!("ledger.read"))))]
 pub(crate) async fn evidence(
     State(parts): Shared,
@@ -161,9 +164,10 @@ pub(crate) async fn evidence(
 }
 
 /// Proof that the tree of the earlier size is a prefix of the later one.
-#[utoipa::path(get, path = "/api/v1/ledger/consistency", params(Sizes),
+#[utoipa::path(get, path = "/api/v1/ledger/consistency", operation_id = "ledger_consistency",
+    params(Sizes),
     responses((status = 200, description = "RFC 6962 consistency proof over SM3", body = Object),
-        (status = "default", body = Problem)),
+        answers::Read),
     extensions(("x-action" = json!("ledger.read"))))]
 pub(crate) async fn consistency(
     State(parts): Shared,

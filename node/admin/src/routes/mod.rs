@@ -3,6 +3,7 @@
 //! It does not hold rules: a rule is in the catalog, in a policy or in a record.
 
 pub(crate) mod catalog;
+pub(crate) mod contract;
 pub(crate) mod dataset;
 pub(crate) mod grant;
 pub(crate) mod job;

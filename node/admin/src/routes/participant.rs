@@ -15,14 +15,16 @@ use schemas::participant::{Node, Participant};
 use super::{Body, Shared, read};
 use crate::Error;
 use crate::authn::Caller;
-use crate::change::{Change, Changed, if_match, propose, wrong_route};
+use crate::change::{Change, if_match, propose, wrong_route};
 use crate::gate::{Target, admit, pass};
+use crate::openapi::{answers, headers};
 use crate::page::{Page, PageQuery};
-use crate::problem::{Failure, Problem};
+use crate::problem::Failure;
 
 /// Participants of the federation.
-#[utoipa::path(get, path = "/api/v1/participants", params(PageQuery),
-    responses((status = 200, body = Page<Participant>), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/participants", operation_id = "participant_list",
+    params(PageQuery),
+    responses((status = 200, body = Page<Participant>), answers::Read),
     extensions(("x-action" = json!("participant.read"))))]
 pub(crate) async fn list(
     State(parts): Shared,
@@ -41,8 +43,9 @@ pub(crate) async fn list(
 }
 
 /// One participant.
-#[utoipa::path(get, path = "/api/v1/participants/{id}", params(("id" = String, Path)),
-    responses((status = 200, body = Participant), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/participants/{id}", operation_id = "participant_show",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Participant), answers::ReadOne),
     extensions(("x-action" = json!("participant.read"))))]
 pub(crate) async fn show(
     State(parts): Shared,
@@ -68,8 +71,8 @@ pub(crate) async fn show(
 }
 
 /// Register or change a participant.
-#[utoipa::path(post, path = "/api/v1/participants", request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/participants", operation_id = "participant_register",
+    params(headers::Revise), request_body = Change, responses(answers::Revise),
     extensions(("x-action" = json!("participant.register"))))]
 pub(crate) async fn register(
     State(parts): Shared,
@@ -88,8 +91,9 @@ pub(crate) async fn register(
 }
 
 /// Nodes of the federation.
-#[utoipa::path(get, path = "/api/v1/nodes", params(PageQuery),
-    responses((status = 200, body = Page<Node>), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/nodes", operation_id = "node_list",
+    params(PageQuery),
+    responses((status = 200, body = Page<Node>), answers::Read),
     extensions(("x-action" = json!("participant.read"))))]
 pub(crate) async fn nodes(
     State(parts): Shared,
@@ -104,8 +108,8 @@ pub(crate) async fn nodes(
 }
 
 /// Register or change a node.
-#[utoipa::path(post, path = "/api/v1/nodes", request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/nodes", operation_id = "node_register",
+    params(headers::Revise), request_body = Change, responses(answers::Revise),
     extensions(("x-action" = json!("participant.register"))))]
 pub(crate) async fn register_node(
     State(parts): Shared,
@@ -124,8 +128,8 @@ pub(crate) async fn register_node(
 }
 
 /// Bind roles and a key to a person.
-#[utoipa::path(post, path = "/api/v1/persons", request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/persons", operation_id = "person_bind",
+    params(headers::Revise), request_body = Change, responses(answers::Revise),
     extensions(("x-action" = json!("role.bind"))))]
 pub(crate) async fn bind_person(
     State(parts): Shared,

@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use super::{Body, Shared};
 use crate::Error;
 use crate::authn::Caller;
-use crate::change::{Change, Changed, propose, wrong_route};
+use crate::change::{Change, propose, wrong_route};
 use crate::gate::{Target, admit, pass, point, question};
-use crate::problem::{Failure, Problem};
+use crate::openapi::{answers, headers};
+use crate::problem::Failure;
 
 /// A question: may she do this?
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -53,8 +54,8 @@ pub(crate) struct Explanation {
 }
 
 /// The policy set in force.
-#[utoipa::path(get, path = "/api/v1/policies",
-    responses((status = 200, body = PolicySet), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/policies", operation_id = "policy_in_force",
+    responses((status = 200, body = PolicySet), answers::Read),
     extensions(("x-action" = json!("policy.explain"))))]
 pub(crate) async fn in_force(
     State(parts): Shared,
@@ -66,8 +67,9 @@ pub(crate) async fn in_force(
 }
 
 /// Ask what would be decided, without doing it.
-#[utoipa::path(post, path = "/api/v1/policies/explanation", request_body = Question,
-    responses((status = 200, body = Explanation), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/policies/explanation", operation_id = "policy_explain",
+    request_body = Question,
+    responses((status = 200, body = Explanation), answers::Read),
     extensions(("x-action" = json!("policy.explain"))))]
 pub(crate) async fn explain(
     State(parts): Shared,
@@ -106,8 +108,8 @@ pub(crate) async fn explain(
 }
 
 /// Put a policy set in force.
-#[utoipa::path(post, path = "/api/v1/policies", request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/policies", operation_id = "policy_adopt",
+    params(headers::Change), request_body = Change, responses(answers::Change),
     extensions(("x-action" = json!("policy.adopt"))))]
 pub(crate) async fn adopt(
     State(parts): Shared,

@@ -15,10 +15,11 @@ use schemas::{ParticipantId, RequestId};
 
 use super::{Body, Shared, read};
 use crate::authn::Caller;
-use crate::change::{Change, Changed, etag, if_match, propose, wrong_route};
+use crate::change::{Change, etag, if_match, propose, wrong_route};
 use crate::gate::{Target, admit, pass};
+use crate::openapi::{answers, headers};
 use crate::page::{Page, PageQuery};
-use crate::problem::{Failure, Problem};
+use crate::problem::Failure;
 use crate::{Error, Parts};
 
 fn may_see(view: &View, request: &AccessRequest, reader: &ParticipantId) -> bool {
@@ -43,8 +44,9 @@ fn visible(parts: &Parts, caller: &Caller, id: &RequestId) -> Result<AccessReque
 }
 
 /// Requests that the caller's participant is party to.
-#[utoipa::path(get, path = "/api/v1/requests", params(PageQuery),
-    responses((status = 200, body = Page<AccessRequest>), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/requests", operation_id = "request_list",
+    params(PageQuery),
+    responses((status = 200, body = Page<AccessRequest>), answers::Read),
     extensions(("x-action" = json!("request.read"))))]
 pub(crate) async fn list(
     State(parts): Shared,
@@ -66,8 +68,11 @@ pub(crate) async fn list(
 }
 
 /// One request.
-#[utoipa::path(get, path = "/api/v1/requests/{id}", params(("id" = String, Path)),
-    responses((status = 200, body = AccessRequest), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/requests/{id}", operation_id = "request_show",
+    params(("id" = String, Path)),
+    responses((status = 200, body = AccessRequest,
+        headers(("ETag" = String, description = "The revision, in quotes: for If-Match"))),
+        answers::ReadOne),
     extensions(("x-action" = json!("request.read"))))]
 pub(crate) async fn show(
     State(parts): Shared,
@@ -85,8 +90,8 @@ pub(crate) async fn show(
 }
 
 /// Ask for shared data.
-#[utoipa::path(post, path = "/api/v1/requests", request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/requests", operation_id = "request_submit",
+    params(headers::Change), request_body = Change, responses(answers::Change),
     extensions(("x-action" = json!("request.submit"))))]
 pub(crate) async fn submit(
     State(parts): Shared,
@@ -110,9 +115,9 @@ pub(crate) async fn submit(
 }
 
 /// Answer a request.
-#[utoipa::path(post, path = "/api/v1/requests/{id}/decision", params(("id" = String, Path)),
-    request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/requests/{id}/decision", operation_id = "request_decide",
+    params(("id" = String, Path), headers::Revise),
+    request_body = Change, responses(answers::Revise),
     extensions(("x-action" = json!("request.decide"))))]
 pub(crate) async fn decide(
     State(parts): Shared,
@@ -140,9 +145,9 @@ pub(crate) async fn decide(
 }
 
 /// Take a request back.
-#[utoipa::path(post, path = "/api/v1/requests/{id}/withdrawal", params(("id" = String, Path)),
-    request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/requests/{id}/withdrawal", operation_id = "request_withdraw",
+    params(("id" = String, Path), headers::Revise),
+    request_body = Change, responses(answers::Revise),
     extensions(("x-action" = json!("request.withdraw"))))]
 pub(crate) async fn withdraw(
     State(parts): Shared,

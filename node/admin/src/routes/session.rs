@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 
 use super::{Body, Shared};
 use crate::authn::{Caller, Trace};
-use crate::problem::{Failure, Problem};
+use crate::openapi::answers;
+use crate::problem::Failure;
 use crate::{Error, Parts};
 
 /// Who wants to sign in.
@@ -73,8 +74,10 @@ pub(crate) struct SignedIn {
 }
 
 /// Ask for a challenge.
-#[utoipa::path(post, path = "/api/v1/sessions/challenge", request_body = ChallengeFor,
-    responses((status = 200, body = ChallengeGiven), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/sessions/challenge", operation_id = "session_challenge",
+    security(()),
+    request_body = ChallengeFor,
+    responses((status = 200, body = ChallengeGiven), answers::SignIn),
     extensions(("x-action" = json!("none"))))]
 pub(crate) async fn challenge(
     State(parts): Shared,
@@ -93,8 +96,10 @@ pub(crate) async fn challenge(
 }
 
 /// Sign in.
-#[utoipa::path(post, path = "/api/v1/sessions", request_body = SignIn,
-    responses((status = 201, body = SignedIn), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/sessions", operation_id = "session_sign_in",
+    security(()),
+    request_body = SignIn,
+    responses((status = 201, body = SignedIn), answers::SignIn),
     extensions(("x-action" = json!("none"))))]
 pub(crate) async fn sign_in(
     State(parts): Shared,
@@ -169,8 +174,8 @@ async fn record(parts: &Parts, person: &PersonId, accepted: bool, method: &str, 
 }
 
 /// Sign out.
-#[utoipa::path(delete, path = "/api/v1/sessions",
-    responses((status = 204), (status = "default", body = Problem)),
+#[utoipa::path(delete, path = "/api/v1/sessions", operation_id = "session_sign_out",
+    responses((status = 204), answers::Session),
     extensions(("x-action" = json!("none"))))]
 pub(crate) async fn sign_out(State(parts): Shared, caller: Caller) -> StatusCode {
     parts.sessions.sign_out(&caller.token);
@@ -178,8 +183,8 @@ pub(crate) async fn sign_out(State(parts): Shared, caller: Caller) -> StatusCode
 }
 
 /// Who am I?
-#[utoipa::path(get, path = "/api/v1/sessions",
-    responses((status = 200, body = Principal), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/sessions", operation_id = "session_current",
+    responses((status = 200, body = Principal), answers::Session),
     extensions(("x-action" = json!("none"))))]
 pub(crate) async fn current(caller: Caller) -> Json<Principal> {
     Json(caller.principal)

@@ -15,14 +15,16 @@ use schemas::{StandardEdition, StandardId};
 use super::{Body, Shared, read};
 use crate::Error;
 use crate::authn::Caller;
-use crate::change::{Change, Changed, propose, wrong_route};
+use crate::change::{Change, propose, wrong_route};
 use crate::gate::{Target, admit, pass};
+use crate::openapi::{answers, headers};
 use crate::page::{Page, PageQuery};
-use crate::problem::{Failure, Problem};
+use crate::problem::Failure;
 
 /// Data standards of the federation.
-#[utoipa::path(get, path = "/api/v1/standards", params(PageQuery),
-    responses((status = 200, body = Page<DataStandard>), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/standards", operation_id = "standard_list",
+    params(PageQuery),
+    responses((status = 200, body = Page<DataStandard>), answers::Read),
     extensions(("x-action" = json!("dataset.discover"))))]
 pub(crate) async fn list(
     State(parts): Shared,
@@ -40,9 +42,9 @@ pub(crate) async fn list(
 }
 
 /// One edition of a data standard.
-#[utoipa::path(get, path = "/api/v1/standards/{id}/{edition}",
+#[utoipa::path(get, path = "/api/v1/standards/{id}/{edition}", operation_id = "standard_show",
     params(("id" = String, Path), ("edition" = u32, Path)),
-    responses((status = 200, body = DataStandard), (status = "default", body = Problem)),
+    responses((status = 200, body = DataStandard), answers::ReadOne),
     extensions(("x-action" = json!("dataset.discover"))))]
 pub(crate) async fn show(
     State(parts): Shared,
@@ -72,8 +74,8 @@ pub(crate) async fn show(
 }
 
 /// Adopt an edition of a data standard.
-#[utoipa::path(post, path = "/api/v1/standards", request_body = Change,
-    responses((status = 200, body = Changed), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/standards", operation_id = "standard_adopt",
+    params(headers::Change), request_body = Change, responses(answers::Change),
     extensions(("x-action" = json!("standard.adopt"))))]
 pub(crate) async fn adopt(
     State(parts): Shared,

@@ -7,7 +7,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use jobs::{Job, JobKind, NewJob};
+use jobs::{Job, JobKind, KEY_BYTES_MAX, NewJob};
 use schemas::code::Action;
 use schemas::transfer::Transfer;
 use schemas::{GrantId, JobId, ParticipantId, TransferId};
@@ -16,8 +16,9 @@ use serde::Deserialize;
 use super::{Body, Shared, read};
 use crate::authn::Caller;
 use crate::gate::{Target, admit};
+use crate::openapi::answers;
 use crate::page::{Page, PageQuery};
-use crate::problem::{Failure, Problem};
+use crate::problem::Failure;
 use crate::{Error, Parts};
 
 /// What to fetch.
@@ -35,8 +36,9 @@ fn may_see(transfer: &Transfer, authority: Option<&ParticipantId>, reader: &Part
 }
 
 /// Transfers that the caller's participant is party to.
-#[utoipa::path(get, path = "/api/v1/transfers", params(PageQuery),
-    responses((status = 200, body = Page<Transfer>), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/transfers", operation_id = "transfer_list",
+    params(PageQuery),
+    responses((status = 200, body = Page<Transfer>), answers::Read),
     extensions(("x-action" = json!("transfer.run"))))]
 pub(crate) async fn list(
     State(parts): Shared,
@@ -58,8 +60,9 @@ pub(crate) async fn list(
 }
 
 /// One transfer.
-#[utoipa::path(get, path = "/api/v1/transfers/{id}", params(("id" = String, Path)),
-    responses((status = 200, body = Transfer), (status = "default", body = Problem)),
+#[utoipa::path(get, path = "/api/v1/transfers/{id}", operation_id = "transfer_show",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Transfer), answers::ReadOne),
     extensions(("x-action" = json!("transfer.run"))))]
 pub(crate) async fn show(
     State(parts): Shared,
@@ -84,9 +87,12 @@ pub(crate) async fn show(
 }
 
 /// Fetch a version under a grant. Answers at once with the job that does it.
-#[utoipa::path(post, path = "/api/v1/transfers", request_body = Start,
-    params(("Idempotency-Key" = String, Header, description = "Makes a retry the same job")),
-    responses((status = 202, body = Job), (status = "default", body = Problem)),
+#[utoipa::path(post, path = "/api/v1/transfers", operation_id = "transfer_start",
+    request_body = Start,
+    params(("Idempotency-Key" = String, Header,
+        description = "Makes a retry the same job; 1 to 128 bytes")),
+    responses((status = 202, body = Job,
+        headers(("Location" = String, description = "The job"))), answers::Begin),
     extensions(("x-action" = json!("transfer.run"))))]
 pub(crate) async fn start(
     State(parts): Shared,
@@ -98,11 +104,13 @@ pub(crate) async fn start(
     let key = headers
         .get("idempotency-key")
         .and_then(|it| it.to_str().ok())
+        .filter(|it| (1..=KEY_BYTES_MAX).contains(&it.len()))
         .ok_or_else(|| {
-            let why = "send Idempotency-Key, so that a retry does not start a second transfer";
-            caller.fail(Error::Invalid {
-                why: why.to_owned(),
-            })
+            let why = format!(
+                "send Idempotency-Key with 1 to {KEY_BYTES_MAX} bytes, so that a retry does not \
+                 start a second transfer"
+            );
+            caller.fail(Error::Invalid { why })
         })?;
     let grant = parts.catalog.view().grant(&start.grant).cloned();
     let grant = grant
