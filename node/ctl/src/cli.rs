@@ -3,9 +3,12 @@
 //! It does not do anything; [`crate::commands`] does. Help texts are English, whatever `--lang`
 //! says, so that they can be searched for.
 
+#[cfg(test)]
+mod coverage;
 pub(crate) mod dataset;
 pub(crate) mod grant;
 pub(crate) mod job;
+pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod member;
 pub(crate) mod policy;
@@ -180,6 +183,12 @@ pub(crate) enum Command {
     /// The replicated catalog itself.
     #[command(subcommand, after_help = "Example: kouanctl catalog status")]
     Catalog(policy::Catalog),
+    /// Your own key.
+    #[command(
+        subcommand,
+        after_help = "Example: kouanctl key new --person gd.a --out a.key"
+    )]
+    Key(key::Key),
     /// Work of the node: publishing and fetching.
     #[command(subcommand, after_help = "Example: kouanctl job wait j-7f3a")]
     Job(job::Job),

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use schemas::code::ErrorCode;
+use schemas::decision::Reason;
 
 use crate::problem::Problem;
 
@@ -70,17 +71,8 @@ pub(crate) enum Error {
         index: u64,
     },
     /// A job did not succeed; its findings have been printed.
-    #[error("job {job}: {detail}")]
-    JobFailed {
-        /// Which.
-        job: String,
-        /// What a program would act on.
-        code: ErrorCode,
-        /// Whether it was a publish job: then what is wrong with the file is a failed check.
-        publish: bool,
-        /// What failed and what to do.
-        detail: String,
-    },
+    #[error("job {}: {}", .0.job, .0.detail)]
+    JobFailed(Box<JobFailed>),
     /// A job was called off.
     #[error("job {job} was called off")]
     JobCancelled {
@@ -131,6 +123,23 @@ pub(crate) enum Error {
     Ledger(#[from] ledger::Error),
 }
 
+/// How a job failed.
+#[derive(Clone, Debug)]
+pub(crate) struct JobFailed {
+    /// Which.
+    pub(crate) job: String,
+    /// What a program would act on.
+    pub(crate) code: ErrorCode,
+    /// Whether it was a publish job: then what is wrong with the file is a failed check.
+    pub(crate) publish: bool,
+    /// What failed and what to do.
+    pub(crate) detail: String,
+    /// Why a decision was no.
+    pub(crate) reasons: Vec<Reason>,
+    /// Where that decision stands in the ledger of whoever made it.
+    pub(crate) ledger_index: Option<u64>,
+}
+
 impl Error {
     /// A file that could not be read or written.
     pub(crate) fn file(
@@ -175,12 +184,8 @@ impl Error {
             Self::Problem(problem) => of_code(problem.code),
             Self::NoSuchEntry { .. } => 3,
             Self::Denied => 4,
-            Self::JobFailed {
-                publish: true,
-                code,
-                ..
-            } if is_about_the_file(*code) => CHECK,
-            Self::JobFailed { code, .. } => of_code(*code),
+            Self::JobFailed(it) if it.publish && is_about_the_file(it.code) => CHECK,
+            Self::JobFailed(it) => of_code(it.code),
             Self::NotVerified { .. } => CHECK,
             Self::Ledger(ledger::Error::NotALedger { .. }) => USAGE,
             Self::Ledger(ledger::Error::File { .. } | ledger::Error::StorageFull { .. }) => 1,
@@ -249,11 +254,15 @@ mod tests {
 
     #[test]
     fn a_file_that_breaks_its_standard_is_a_failed_check() {
-        let failed = |publish, code| Error::JobFailed {
-            job: "j".to_owned(),
-            code,
-            publish,
-            detail: String::new(),
+        let failed = |publish, code| {
+            Error::JobFailed(Box::new(JobFailed {
+                job: "j".to_owned(),
+                code,
+                publish,
+                detail: String::new(),
+                reasons: Vec::new(),
+                ledger_index: None,
+            }))
         };
         assert_eq!(failed(true, ErrorCode::Invalid).exit_code(), 6);
         assert_eq!(failed(true, ErrorCode::SchemaViolation).exit_code(), 6);

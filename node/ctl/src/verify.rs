@@ -163,7 +163,7 @@ fn check_folder(path: &Path, keys: &[PublicKey]) -> Result<Value, Error> {
 
 /// Keys as hexadecimal digits, or from a file: digits, a key file, or participants' records as
 /// one JSON value or one a line.
-fn read_keys(text: &str) -> Result<Vec<PublicKey>, Error> {
+pub(crate) fn read_keys(text: &str) -> Result<Vec<PublicKey>, Error> {
     if let Ok(key) = text.parse() {
         return Ok(vec![key]);
     }

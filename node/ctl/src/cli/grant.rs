@@ -3,7 +3,7 @@
 //! It does not give grants; an agreed request does.
 
 use clap::{Args, Subcommand};
-use schemas::{GrantId, Jurisdiction, PersonId};
+use schemas::{ContractId, GrantId, Jurisdiction, PersonId};
 
 use super::{Paging, place};
 
@@ -17,6 +17,15 @@ pub(crate) enum Grant {
     Get {
         /// Which.
         id: GrantId,
+    },
+    /// Contracts that you are party to: what grants are given under.
+    #[command(after_help = "Example: kouanctl grant contracts")]
+    Contracts(Paging),
+    /// One contract, with its terms.
+    #[command(after_help = "Example: kouanctl grant contract c-7f3a")]
+    Contract {
+        /// Which.
+        id: ContractId,
     },
     /// End a grant before its time; running transfers under it stop.
     #[command(after_help = "Example: kouanctl grant revoke g-7f3a --because misuse --yes")]

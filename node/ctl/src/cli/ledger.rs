@@ -35,6 +35,17 @@ pub(crate) enum Ledger {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Prove that the ledger of an earlier size is the beginning of the later one.
+    #[command(after_help = "Example: kouanctl ledger consistency 40 60 --out 40-60.proof.json")]
+    Consistency {
+        /// The earlier size.
+        old: u64,
+        /// The later size.
+        new: u64,
+        /// File to write; an existing one is not overwritten. stdout when absent.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Verify evidence files or a ledger's folder, without any node (exit 6 when it fails).
     #[command(after_help = "Example: kouanctl ledger verify 42.evidence.json --key port.json")]
     Verify(Verify),

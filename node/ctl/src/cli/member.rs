@@ -2,10 +2,13 @@
 //!
 //! It does not list persons: who works where is party-only.
 
-use clap::Subcommand;
-use schemas::ParticipantId;
+use std::path::PathBuf;
 
-use super::{FromFile, Paging};
+use clap::{Args, Subcommand};
+use schemas::participant::Role;
+use schemas::{ParticipantId, PersonId, Timestamp};
+
+use super::{FromFile, Paging, code, end};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Participant {
@@ -27,7 +30,41 @@ pub(crate) enum Participant {
     /// Register or change a node.
     #[command(after_help = "Example: kouanctl participant register-node -f node.json")]
     RegisterNode(FromFile),
-    /// Bind roles and a key to a person.
-    #[command(after_help = "Example: kouanctl participant bind -f analyst.json")]
-    Bind(FromFile),
+    /// Bind roles and a key to a person: with flags, or as a record in a file.
+    #[command(
+        after_help = "Example: kouanctl participant bind gd.port.steward-2 --role data-steward \
+        --public-key steward-2.json"
+    )]
+    Bind(Bind),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bind {
+    /// Who.
+    #[arg(required_unless_present = "file", requires_all = ["roles", "public_key"])]
+    pub(crate) id: Option<PersonId>,
+    /// What she may do: data-steward, data-consumer, auditor, security-officer,
+    /// system-administrator; repeat for several.
+    #[arg(long = "role", value_parser = |text: &str| code(text, Role::ALL, Role::parse))]
+    pub(crate) roles: Vec<Role>,
+    /// Her public key: 130 hexadecimal digits, or a file with them or with what `kouanctl key
+    /// new` printed.
+    #[arg(long, value_name = "KEY|FILE")]
+    pub(crate) public_key: Option<String>,
+    /// For whom she acts; your own participant when absent.
+    #[arg(long)]
+    pub(crate) participant: Option<ParticipantId>,
+    /// Until when; a date is included; a year from now when absent.
+    #[arg(long, value_parser = end)]
+    pub(crate) until: Option<Timestamp>,
+    /// Her node keeps the key for her, wrapped under her password.
+    #[arg(long)]
+    pub(crate) node_keeps_key: bool,
+    /// The revision that it replaces; 0 for a new person.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) revision: u64,
+    /// JSON file of the whole record instead; - reads stdin.
+    #[arg(short, long, value_name = "FILE.json", conflicts_with_all = ["id", "roles",
+        "public_key", "participant", "until", "node_keeps_key", "revision"])]
+    pub(crate) file: Option<PathBuf>,
 }

@@ -5,11 +5,13 @@
 use std::time::{Duration, Instant};
 
 use schemas::code::ErrorCode;
+use schemas::decision::Reason;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Call, Client};
 use crate::Error;
+use crate::error::JobFailed;
 use crate::progress::Progress;
 
 /// First pause between two looks at a job; each is half again as long, up to the longest.
@@ -38,6 +40,10 @@ struct At {
 struct Failed {
     code: ErrorCode,
     detail: String,
+    #[serde(default)]
+    reasons: Vec<Reason>,
+    #[serde(default)]
+    ledger_index: Option<u64>,
 }
 
 impl Client<'_> {
@@ -73,16 +79,20 @@ impl Client<'_> {
             ("CANCELLED", _) => Err(Error::JobCancelled { job: seen.id }),
             ("FAILED", failure) => {
                 let publish = seen.kind.get("publish").is_some();
-                let (code, detail) = failure.map_or_else(
-                    || (ErrorCode::Internal, String::new()),
-                    |it| (it.code, it.detail),
-                );
-                Err(Error::JobFailed {
+                let failure = failure.unwrap_or_else(|| Failed {
+                    code: ErrorCode::Internal,
+                    detail: String::new(),
+                    reasons: Vec::new(),
+                    ledger_index: None,
+                });
+                Err(Error::JobFailed(Box::new(JobFailed {
                     job: seen.id,
-                    code,
+                    code: failure.code,
                     publish,
-                    detail,
-                })
+                    detail: failure.detail,
+                    reasons: failure.reasons,
+                    ledger_index: failure.ledger_index,
+                })))
             }
             _ => Ok(()),
         }

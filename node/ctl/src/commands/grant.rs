@@ -15,6 +15,7 @@ use crate::output::Column;
 
 const GRANTS: &[Column] = &[
     Column::text("col-id", "id"),
+    Column::text("col-contract", "contract"),
     Column::text("col-dataset", "dataset"),
     Column::text("col-provider", "provider"),
     Column::text("col-consumer", "consumer"),
@@ -23,10 +24,22 @@ const GRANTS: &[Column] = &[
     Column::time("col-until", "period.until"),
 ];
 
+const CONTRACTS: &[Column] = &[
+    Column::text("col-id", "id"),
+    Column::text("col-request", "request"),
+    Column::text("col-dataset", "dataset"),
+    Column::text("col-provider", "provider"),
+    Column::text("col-consumer", "consumer"),
+    Column::time("col-from", "period.from"),
+    Column::time("col-until", "period.until"),
+];
+
 pub(super) fn run(it: Grant, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
     match it {
         Grant::List(paging) => desk.list("/grants", GRANTS, paging),
         Grant::Get { id } => desk.show(&format!("/grants/{id}"), GRANTS),
+        Grant::Contracts(paging) => desk.list("/contracts", CONTRACTS, paging),
+        Grant::Contract { id } => desk.show(&format!("/contracts/{id}"), CONTRACTS),
         Grant::Check(it) => check(it, desk),
         Grant::Revoke { id, because } => {
             desk.terminal.confirm("ask-revoke", &id)?;

@@ -52,16 +52,27 @@ pub(super) fn run(it: Ledger, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
             let evidence = desk
                 .client
                 .get(&format!("/ledger/entries/{index}/evidence"))?;
-            if out == Path::new("-") {
-                return desk.terminal.data(&indented(&evidence));
-            }
-            files::write_new(&out, indented(&evidence).as_bytes())?;
-            desk.terminal
-                .note("note-saved", &[("path", &out.display())]);
-            Ok(())
+            save(&evidence, &out, desk)
+        }
+        Ledger::Consistency { old, new, out } => {
+            let sizes = [("old", old.to_string()), ("new", new.to_string())];
+            let path = format!("/ledger/consistency{}", query(&sizes));
+            let proof = desk.client.get(&path)?;
+            save(&proof, out.as_deref().unwrap_or(Path::new("-")), desk)
         }
         Ledger::Verify(it) => crate::verify::run(&it, desk.terminal),
     }
+}
+
+/// Writes what a verifier reads to a new file, or to stdout for `-`.
+fn save(proof: &Value, out: &Path, desk: &Desk<'_, '_>) -> Result<(), Error> {
+    if out == Path::new("-") {
+        return desk.terminal.data(&indented(proof));
+    }
+    files::write_new(out, indented(proof).as_bytes())?;
+    desk.terminal
+        .note("note-saved", &[("path", &out.display())]);
+    Ok(())
 }
 
 fn read(from: u64, limit: usize, desk: &mut Desk<'_, '_>) -> Result<Vec<Value>, Error> {

@@ -2,15 +2,23 @@
 //!
 //! It does not make keys; whoever holds them does.
 
+use schemas::Visibility;
 use schemas::command::Command;
-use schemas::participant::{Node, Participant as Member, Person};
+use schemas::participant::{KeyCustody, Node, Participant as Member, Person};
 
 use super::Desk;
 use crate::Error;
-use crate::cli::member::Participant;
-use crate::client::Verb;
+use crate::cli::member::{Bind, Participant};
+use crate::client::{Verb, now};
 use crate::files::read_record;
 use crate::output::Column;
+
+/// How long a person is bound when nothing is said, in milliseconds: a year, then roles are
+/// reviewed.
+const YEAR_MS: i64 = 365 * 24 * 3_600 * 1_000;
+
+/// How far before now a binding begins, in milliseconds.
+const AHEAD_MS: i64 = 60_000;
 
 const MEMBERS: &[Column] = &[
     Column::text("col-id", "id"),
@@ -58,7 +66,7 @@ pub(super) fn run(it: Participant, desk: &mut Desk<'_, '_>) -> Result<(), Error>
             desk.changed(&id, &answer)
         }
         Participant::Bind(it) => {
-            let person: Person = read_record(&it.file)?;
+            let person = person(it, desk)?;
             // The node checks this too; here the person learns it before anything is signed.
             person.check_roles()?;
             let (id, revision) = (person.id.clone(), person.revision);
@@ -71,4 +79,36 @@ pub(super) fn run(it: Participant, desk: &mut Desk<'_, '_>) -> Result<(), Error>
             desk.changed(&id, &answer)
         }
     }
+}
+
+/// The record to bind: from the file, or from what was typed.
+fn person(it: Bind, desk: &mut Desk<'_, '_>) -> Result<Person, Error> {
+    if let Some(path) = &it.file {
+        return read_record(path);
+    }
+    let id = it.id.ok_or(Error::Missing { flag: "file" })?;
+    let key = it.public_key.ok_or(Error::Missing { flag: "public-key" })?;
+    let key = crate::verify::read_keys(&key)?.into_iter().next();
+    let participant = match it.participant {
+        Some(participant) => participant,
+        None => desk.client.principal()?.participant,
+    };
+    // A clock that is a little ahead of the leader's must not keep her out for the first minute.
+    let from = now().plus_millis(-AHEAD_MS);
+    Ok(Person {
+        id,
+        roles: it.roles.into_iter().collect(),
+        signing: key.ok_or(Error::Missing { flag: "public-key" })?,
+        custody: if it.node_keeps_key {
+            KeyCustody::Node
+        } else {
+            KeyCustody::Person
+        },
+        not_before: from,
+        not_after: it.until.unwrap_or_else(|| from.plus_millis(YEAR_MS)),
+        // Names of persons are party-only.
+        visibility: Visibility::Parties([participant.clone()].into()),
+        participant,
+        revision: it.revision,
+    })
 }

@@ -6,6 +6,7 @@ mod dataset;
 mod decision;
 mod grant;
 mod job;
+mod key;
 mod ledger;
 mod member;
 mod policy;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
         // These need no node.
         Command::Completion { shell } => return completion(terminal, shell),
         Command::Context(command) => return profile::context(&command, &global, terminal),
+        Command::Key(command) => return key::run(&command, &global, terminal),
         Command::Login(login) => return profile::login(login, &global, terminal),
         Command::Ledger(crate::cli::ledger::Ledger::Verify(it)) => {
             return crate::verify::run(&it, terminal);
@@ -54,7 +56,9 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
         Command::Export(it) => policy::export(it, desk),
         Command::Catalog(it) => policy::catalog(&it, desk),
         Command::Job(it) => job::run(it, desk),
-        Command::Completion { .. } | Command::Context(_) | Command::Login(_) => Ok(()),
+        Command::Completion { .. } | Command::Context(_) | Command::Key(_) | Command::Login(_) => {
+            Ok(())
+        }
     }
 }
 

@@ -8,12 +8,14 @@ use schemas::decision::Reason;
 use super::Terminal;
 use super::cell::printable;
 use crate::Error;
+use crate::error::JobFailed;
 use crate::problem::Problem;
 
 /// The lines that tell of an error.
 pub(super) fn lines(terminal: &Terminal, error: &Error) -> Vec<String> {
     match error {
         Error::Problem(problem) => of_problem(terminal, problem),
+        Error::JobFailed(failed) => of_job(terminal, failed),
         other => {
             let mut lines = vec![headline(&what(terminal, other))];
             lines.extend(remedy(other).map(|key| indented(&terminal.say(key, &[]))));
@@ -57,15 +59,7 @@ fn what(terminal: &Terminal, error: &Error) -> String {
         Error::Problem(problem) => of_problem(terminal, problem).join("\n"),
         Error::NoSuchEntry { index } => say("err-no-entry", &[("index", index)]),
         Error::Denied => say("err-denied", &[]),
-        Error::JobFailed {
-            job, code, detail, ..
-        } => {
-            let (title, detail) = (terminal.say(title(*code), &[]), printable(detail));
-            say(
-                "err-job",
-                &[("job", job), ("title", &title), ("detail", &detail)],
-            )
-        }
+        Error::JobFailed(failed) => of_job(terminal, failed).join("\n"),
         Error::JobCancelled { job } => say("err-job-cancelled", &[("job", job)]),
         Error::KeyNeeded => say("err-key-needed", &[]),
         Error::NotVerified { failed, all } => {
@@ -104,17 +98,7 @@ fn of_problem(terminal: &Terminal, problem: &Problem) -> Vec<String> {
         problem.code
     );
     let mut lines = vec![headline(&heading)];
-    for it in &problem.reasons {
-        let (meaning, next) = reason(it.code);
-        let meaning = terminal.say(meaning, &[]);
-        let cites = printable(&it.cites);
-        let arguments: [(&str, &dyn std::fmt::Display); 3] =
-            [("code", &it.code), ("meaning", &meaning), ("cites", &cites)];
-        lines.push(indented(&terminal.say("err-reason", &arguments)));
-        lines.push(indented(
-            &terminal.say("err-next", &[("next", &terminal.say(next, &[]))]),
-        ));
-    }
+    lines.extend(of_reasons(terminal, &problem.reasons));
     if problem.reasons.is_empty() {
         let detail = printable(&problem.detail);
         lines.push(indented(
@@ -139,6 +123,60 @@ fn of_problem(terminal: &Terminal, problem: &Problem) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// A job that failed: what it says, for a refusal every rule with its citation, and what to do.
+fn of_job(terminal: &Terminal, failed: &JobFailed) -> Vec<String> {
+    let (heading, detail) = (
+        terminal.say(title(failed.code), &[]),
+        printable(&failed.detail),
+    );
+    let arguments: [(&str, &dyn std::fmt::Display); 3] = [
+        ("job", &failed.job),
+        ("title", &heading),
+        ("detail", &detail),
+    ];
+    let mut lines = vec![headline(&terminal.say("err-job", &arguments))];
+    lines.extend(of_reasons(terminal, &failed.reasons));
+    if failed.reasons.is_empty() {
+        let next = terminal.say(fix_job(failed), &[]);
+        lines.push(indented(&terminal.say("err-next", &[("next", &next)])));
+    }
+    if let Some(index) = failed.ledger_index {
+        let key = if failed.publish {
+            "err-ledger-index"
+        } else {
+            "err-ledger-index-provider"
+        };
+        lines.push(indented(&terminal.say(key, &[("index", &index)])));
+    }
+    lines
+}
+
+/// Two lines a reason: rule, meaning and citation, and the next step.
+fn of_reasons(terminal: &Terminal, reasons: &[Reason]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for it in reasons {
+        let (meaning, next) = reason(it.code);
+        let meaning = terminal.say(meaning, &[]);
+        let cites = printable(&it.cites);
+        let arguments: [(&str, &dyn std::fmt::Display); 3] =
+            [("code", &it.code), ("meaning", &meaning), ("cites", &cites)];
+        lines.push(indented(&terminal.say("err-reason", &arguments)));
+        let next = terminal.say(next, &[]);
+        lines.push(indented(&terminal.say("err-next", &[("next", &next)])));
+    }
+    lines
+}
+
+/// Key of what to do about a job that failed without reasons. It has no trace number; its own
+/// identifier is what an operator looks for.
+fn fix_job(failed: &JobFailed) -> &'static str {
+    match failed.code {
+        ErrorCode::Internal | ErrorCode::Tampered | ErrorCode::StorageFull => "fix-job-operator",
+        ErrorCode::Conflict => "fix-job-again",
+        code => fix(code),
+    }
 }
 
 /// Key of a code's title.
@@ -257,6 +295,39 @@ mod tests {
             for part in parts {
                 assert!(text.contains(part), "{part} in {text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_refused_job_names_rule_citation_ledger_index_and_next_step() {
+        let failed = |publish, reasons, ledger_index| {
+            Error::JobFailed(Box::new(JobFailed {
+                job: "j-7f3a".to_owned(),
+                code: ErrorCode::Refused,
+                publish,
+                detail: "the provider refused: X5".to_owned(),
+                reasons,
+                ledger_index,
+            }))
+        };
+        let reasons = || {
+            vec![Reason {
+                code: ReasonCode::X5,
+                cites: "PIPL 36".to_owned(),
+            }]
+        };
+        for language in [Language::Zh, Language::En] {
+            let terminal = for_tests(language, Format::Table);
+            let refused = failed(false, reasons(), Some(31));
+            assert_eq!(refused.exit_code(), 4);
+            let text = lines(&terminal, &refused).join("\n");
+            let next = terminal.say("next-export-personal", &[]);
+            let place = terminal.say("err-ledger-index-provider", &[("index", &31)]);
+            for part in ["j-7f3a", "X5", "PIPL 36", next.as_str(), place.as_str()] {
+                assert!(text.contains(part), "{part} in {text}");
+            }
+            let bare = lines(&terminal, &failed(true, Vec::new(), None)).join("\n");
+            assert!(bare.contains(&terminal.say("fix-refused", &[])), "{bare}");
         }
     }
 
