@@ -261,6 +261,13 @@ impl Config {
         Self::parse(&text).map_err(|why| wrong(why.to_string()))
     }
 
+    /// The node's directory, for the configuration file at `path`.
+    #[must_use]
+    pub fn directory(&self, path: &Path) -> PathBuf {
+        let base = path.parent().unwrap_or_else(|| Path::new("."));
+        base.join(&self.node.dir)
+    }
+
     /// Parses the text of a configuration file.
     ///
     /// # Errors

@@ -14,6 +14,14 @@ pub enum Error {
         /// What is wrong and what to do.
         why: String,
     },
+    /// What was typed cannot be used.
+    #[error("--{flag}: {why}")]
+    Argument {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong and what to do.
+        why: String,
+    },
     /// A file that the configuration names cannot be used.
     #[error("{what} {}: {why}", path.display())]
     File {

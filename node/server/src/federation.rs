@@ -145,6 +145,7 @@ impl Federation {
             jurisdiction: Jurisdiction::MAINLAND,
             listen,
             hosts: vec!["localhost".to_owned()],
+            staff: init::Staff::OneEach,
             now: now(),
         };
         let prepared = init::prepare(&dir.join(&plan.node), &plan, &self.authority)?;

@@ -24,6 +24,10 @@ use crate::config::{
 };
 use crate::{Error, Listen};
 
+mod whole;
+
+pub use whole::create;
+
 /// PBKDF2 rounds for key files whose passphrase is 256 random bits: nobody guesses those, so
 /// rounds would only slow the start.
 const ROUNDS: u32 = crypto::keys::KEY_FILE_ITERATIONS_MIN;
@@ -53,8 +57,60 @@ pub struct Plan {
     pub listen: Listen,
     /// Names and addresses in its transport certificate.
     pub hosts: Vec<String>,
+    /// Who acts for the participant first.
+    pub staff: Staff,
     /// Time now.
     pub now: Timestamp,
+}
+
+/// Who acts for a new participant first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Staff {
+    /// One person a role: system, security and audit administration are three people, and so are
+    /// the two who work with data.
+    OneEach,
+    /// As well, a second data steward. An authority that provides data itself needs her: what one
+    /// of its stewards submits, another one approves.
+    TwoStewards,
+}
+
+impl Staff {
+    /// The last part of each person's identifier, and her role.
+    fn members(self) -> Vec<(String, Role)> {
+        let mut members: Vec<_> = Role::ALL.iter().map(|it| (it.to_string(), *it)).collect();
+        if self == Self::TwoStewards {
+            members.push((format!("{}-2", Role::DataSteward), Role::DataSteward));
+        }
+        members
+    }
+}
+
+/// The identifiers of a plan, parsed before anything is written.
+struct Names {
+    participant: ParticipantId,
+    node: NodeId,
+    persons: Vec<(String, Role, PersonId)>,
+}
+
+impl Names {
+    fn of(plan: &Plan) -> Result<Self, Error> {
+        let wrong = |flag: &'static str| {
+            move |e: schemas::Error| Error::Argument {
+                flag,
+                why: e.to_string(),
+            }
+        };
+        let participant = ParticipantId::parse(&*plan.participant).map_err(wrong("participant"))?;
+        let persons = plan.staff.members().into_iter().map(|(name, role)| {
+            let id = PersonId::parse(format!("{participant}.{name}"));
+            Ok((name, role, id.map_err(wrong("participant"))?))
+        });
+        Ok(Self {
+            persons: persons.collect::<Result<_, Error>>()?,
+            node: NodeId::parse(&*plan.node).map_err(wrong("node"))?,
+            participant,
+        })
+    }
 }
 
 /// A person of a new participant, with the key that she will hold.
@@ -135,7 +191,8 @@ pub fn open_authority(dir: &Path) -> Result<TlsAuthority, Error> {
 /// [`Error::File`] when the directory holds a configuration already or cannot be written;
 /// [`Error::Record`] for identifiers without the right form; [`Error::Crypto`].
 pub fn prepare(dir: &Path, plan: &Plan, authority: &TlsAuthority) -> Result<Prepared, Error> {
-    let config = dir.join("kouan.toml");
+    let names = Names::of(plan)?;
+    let config = dir.join(CONFIG);
     if config.exists() {
         return Err(Error::File {
             what: "configuration",
@@ -151,9 +208,9 @@ pub fn prepare(dir: &Path, plan: &Plan, authority: &TlsAuthority) -> Result<Prep
     let signing = new_key(&dir.join("keys/signing.key"), &node_pass)?;
     let encryption = new_key(&dir.join("keys/encryption.key"), &node_pass)?;
 
-    let names: Vec<&str> = plan.hosts.iter().map(String::as_str).collect();
+    let hosts: Vec<&str> = plan.hosts.iter().map(String::as_str).collect();
     let validity = Validity::days(plan.now.millis(), TLS_DAYS);
-    let identity = TlsIdentity::issue(authority, &plan.node, &names, validity)?;
+    let identity = TlsIdentity::issue(authority, &plan.node, &hosts, validity)?;
     identity.write_new(dir.join("tls/identity.pem"))?;
     write_new(
         &dir.join("tls/roots.pem"),
@@ -161,7 +218,7 @@ pub fn prepare(dir: &Path, plan: &Plan, authority: &TlsAuthority) -> Result<Prep
     )?;
 
     let participant = Participant {
-        id: ParticipantId::parse(&*plan.participant)?,
+        id: names.participant.clone(),
         name: plan.name.clone(),
         uscc: None,
         kind: plan.kind,
@@ -174,7 +231,7 @@ pub fn prepare(dir: &Path, plan: &Plan, authority: &TlsAuthority) -> Result<Prep
         revision: 0,
     };
     let node = Node {
-        id: NodeId::parse(&*plan.node)?,
+        id: names.node.clone(),
         operator: participant.id.clone(),
         hosts: BTreeSet::from([participant.id.clone()]),
         raft_number: plan.raft_number,
@@ -185,7 +242,7 @@ pub fn prepare(dir: &Path, plan: &Plan, authority: &TlsAuthority) -> Result<Prep
         signing: node_key.public().clone(),
         revision: 0,
     };
-    let persons = new_persons(dir, &participant.id, plan.now)?;
+    let persons = new_persons(dir, &names, plan.now)?;
     write_config(&config, plan)?;
     Ok(Prepared {
         dir: dir.to_owned(),
@@ -205,22 +262,18 @@ fn called(plan: &Plan, listener: SocketAddr) -> String {
     }
 }
 
-/// One person a role: system, security and audit administration are three people, and so are the
-/// two who work with data.
-fn new_persons(
-    dir: &Path,
-    participant: &ParticipantId,
-    now: Timestamp,
-) -> Result<Vec<NewPerson>, Error> {
+/// The first persons, each with a key of her own.
+fn new_persons(dir: &Path, names: &Names, now: Timestamp) -> Result<Vec<NewPerson>, Error> {
     let passphrase = new_passphrase(&dir.join("persons/passphrase"))?;
-    Role::ALL
+    let participant = &names.participant;
+    names
+        .persons
         .iter()
-        .map(|role| {
-            let id = PersonId::parse(format!("{participant}.{role}"))?;
-            let key_file = dir.join("persons").join(format!("{role}.key"));
+        .map(|(name, role, id)| {
+            let key_file = dir.join("persons").join(format!("{name}.key"));
             let key = new_key(&key_file, &passphrase)?;
             let record = Person {
-                id,
+                id: id.clone(),
                 participant: participant.clone(),
                 roles: BTreeSet::from([*role]),
                 signing: key.public().clone(),
@@ -387,6 +440,9 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .and_then(|()| file.sync_all())
         .map_err(wrong)
 }
+
+/// Name of the configuration file.
+const CONFIG: &str = "kouan.toml";
 
 /// Name of the file that holds the signed founding command until it is applied.
 const FOUNDING: &str = "founding.json";

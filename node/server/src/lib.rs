@@ -9,10 +9,15 @@ pub mod federation;
 pub mod init;
 pub mod messages;
 mod node;
+pub mod operator;
 mod ops;
 mod settings;
+pub mod signals;
 
 pub mod demo;
+
+/// Name of the file of accounts in a node's directory.
+pub(crate) const ACCOUNTS_FILE: &str = "accounts.json";
 
 pub use error::Error;
 pub use node::{Addresses, Listeners, Node};

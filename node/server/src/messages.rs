@@ -107,6 +107,8 @@ mod tests {
             include_str!("demo/entitled.rs"),
             include_str!("demo/real.rs"),
             include_str!("demo/teller.rs"),
+            include_str!("operator/account.rs"),
+            include_str!("operator/init.rs"),
         );
         let unused: Vec<_> = keys(Language::En)
             .into_iter()

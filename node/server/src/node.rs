@@ -131,7 +131,7 @@ impl Node {
         let catalog = start_catalog(&settings, raft, client_tls.clone()).await?;
         let (hosted, ledgers) = open_all_hosted(&settings, &catalog, &clock)?;
         let points = gates(&hosted);
-        let accounts = Accounts::load(&settings.dir.join("accounts.json"))?;
+        let accounts = Accounts::load(&settings.dir.join(crate::ACCOUNTS_FILE))?;
         let sessions = Arc::new(Sessions::with_accounts(accounts));
         let options = data_plane::Options::default();
         let send_rate = options.send_rate.clone();

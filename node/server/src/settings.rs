@@ -72,10 +72,7 @@ impl Settings {
             path: path.to_owned(),
             why,
         };
-        let base = path
-            .parent()
-            .unwrap_or_else(|| Path::new("."))
-            .join(&config.node.dir);
+        let base = config.directory(path);
         let passphrase = read_passphrase(&base.join(&config.node.passphrase_file))?;
         let mut hosted = BTreeMap::new();
         for section in &config.participants {

@@ -38,7 +38,7 @@ pub struct Options {
     /// Where the nodes keep their state; a temporary directory when absent.
     #[arg(long)]
     pub dir: Option<PathBuf>,
-    /// Leave the nodes running at the end, until Ctrl-C, and keep their directories.
+    /// Leave the nodes running at the end, until Ctrl-C or SIGTERM, and keep their directories.
     #[arg(long)]
     pub keep: bool,
     /// Fail when the story takes longer; without this it only says so beyond a minute.
@@ -159,8 +159,7 @@ async fn tell(options: &Options, teller: &Teller, dir: PathBuf) -> Result<(), Er
     let took = teller.total();
     if options.keep {
         story::look_around(teller, &federation);
-        // Nothing to do about a terminal that cannot send the signal.
-        let _ = tokio::signal::ctrl_c().await;
+        crate::signals::wait().await;
     }
     federation.stop().await;
     match options.within {

@@ -35,6 +35,24 @@ real-revoked = Guangzhou revokes the grant; Shenzhen tries once more
 real-dirty = Guangzhou publishes a real dirty table: { $rows } rows, { $faulty } of them with a wrong cell in four checked columns
 real-dirty-published = { $rows } rows published, { $quarantined } quarantined, exactly those that differ from the clean table; the first of them:
 over-a-minute = That is more than the minute it should take; a development build is several times slower than a release build.
-keep = The nodes go on running until Ctrl-C. Look around with:
+keep = The nodes go on running until Ctrl-C or SIGTERM. Look around with:
 kept = Directories kept: { $dir }
 total = Done in { $seconds } s.
+
+# What an operator reads.
+init-made = Made { $dir }:
+init-before = Before others rely on this node:
+init-give-keys = 1. give each key file under persons/ to its person, and its passphrase separately;
+init-move-authority = 2. move authority/authority.key.pem off this machine;
+init-hide-passphrase = 3. move keys/passphrase to where only the service can read it.
+init-next = Next: kouan serve --config { $config }
+account-added = { $person } has an account now. The address above is for her authenticator, the line below it for one without a camera; neither is shown again.
+account-signs = The node keeps her key and signs for her: kouanctl login --password --person { $person }
+account-reads = She can read and change nothing: the node keeps no key of hers (--key-file). kouanctl login --password --person { $person }
+account-removed = { $person } has no account any more.
+ask-passphrase = Pass phrase of the key:
+ask-password = New password:
+ask-again = The same once more:
+nobody-to-ask = there is nobody to ask; name a file
+too-short = write at least { $least } characters
+typed-differently = the two entries differ; nothing was changed

@@ -35,6 +35,24 @@ real-revoked = 广州撤销授权；深圳再试一次
 real-dirty = 广州发布一张真实的问题表：共 { $rows } 行，其中 { $faulty } 行在四个受检信息项中有错
 real-dirty-published = 发布 { $rows } 行，隔离 { $quarantined } 行，正是与干净表不同的那些行；最前面的是：
 over-a-minute = 超过了应有的一分钟；开发版比发布版慢数倍。
-keep = 节点继续运行，按 Ctrl-C 结束。可用以下命令查看：
+keep = 节点继续运行，按 Ctrl-C（或收到 SIGTERM）结束。可用以下命令查看：
 kept = 目录已保留：{ $dir }
 total = 完成，用时 { $seconds } 秒。
+
+# 运维人员所见。
+init-made = 已建立 { $dir }：
+init-before = 在他人使用本节点之前：
+init-give-keys = 1. 将 persons/ 下的密钥文件分别交给本人，口令另行交付；
+init-move-authority = 2. 将 authority/authority.key.pem 移出本机；
+init-hide-passphrase = 3. 将 keys/passphrase 移到只有本服务可读的位置。
+init-next = 下一步：kouan serve --config { $config }
+account-added = { $person } 的账号已建立。以上地址供动态口令应用扫描，其下一行供手工输入；两者不再显示。
+account-signs = 节点保管其密钥并代为签名：kouanctl login --password --person { $person }
+account-reads = 节点未保管其密钥（--key-file），只能查阅，不能办理。kouanctl login --password --person { $person }
+account-removed = { $person } 的账号已删除。
+ask-passphrase = 密钥口令：
+ask-password = 新登录口令：
+ask-again = 请再输入一次：
+nobody-to-ask = 当前不可输入，请指定文件
+too-short = 至少 { $least } 个字符
+typed-differently = 两次输入不一致，未作任何更改
