@@ -162,6 +162,53 @@ fn the_picture_is_the_one_on_file() {
     expect_file!["layering.out"].assert_eq(&picture);
 }
 
+/// Who may use a crate, as `.deny.toml` has it, where it has it.
+fn wrappers() -> BTreeMap<String, BTreeSet<String>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../.deny.toml");
+    let text = std::fs::read_to_string(path).expect("read .deny.toml");
+    let deny: toml::Table = toml::from_str(&text).expect(".deny.toml is TOML");
+    let entries = deny["bans"]["deny"].as_array().expect("bans.deny");
+    let text = |it: &toml::Value| it.as_str().expect("a name").to_owned();
+    entries
+        .iter()
+        .filter_map(|it| {
+            let homes = it.get("wrappers")?.as_array().expect("a list of wrappers");
+            Some((text(&it["crate"]), homes.iter().map(text).collect()))
+        })
+        .collect()
+}
+
+/// cargo-deny sees the whole graph, tests and build scripts too, and says the same as the manifests.
+#[test]
+fn the_second_enforcement_of_the_picture_says_the_same() {
+    let ours: BTreeSet<&str> = RANKS.iter().map(|(name, _)| *name).collect();
+    let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in members() {
+        for used in &package.dependencies {
+            if ours.contains(used.name.as_str()) {
+                let users = users.entry(used.name.clone()).or_default();
+                users.insert(package.name.clone());
+            }
+        }
+    }
+    let wrappers = wrappers();
+    let known: BTreeMap<String, BTreeSet<String>> = wrappers
+        .iter()
+        .filter(|(name, _)| ours.contains(name.as_str()))
+        .map(|(name, users)| (name.clone(), users.clone()))
+        .collect();
+    assert_eq!(known, users);
+    let unused: Vec<_> = ours.iter().filter(|it| !users.contains_key(**it)).collect();
+    assert_eq!(unused, [&"ctl"]);
+    for (outside, homes) in HOMES {
+        let Some(wrappers) = wrappers.get(*outside) else {
+            continue;
+        };
+        let homes: BTreeSet<String> = homes.iter().map(|it| (*it).to_owned()).collect();
+        assert_eq!(*wrappers, homes, "{outside}");
+    }
+}
+
 #[test]
 fn every_member_inherits_the_lints_and_the_edition() {
     for package in members() {
