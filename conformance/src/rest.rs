@@ -11,10 +11,10 @@ use base64::Engine as _;
 use crypto::keys::KeyFile;
 use crypto::{Digest, Hasher, Label, SecretKey};
 use jobs::Job;
-use schemas::command::{Command, SignedProposal};
+use schemas::command::{Command, PersonSignature, SignedProposal};
 use schemas::dataset::PublishIntent;
 use schemas::participant::{Person, Role};
-use schemas::{DatasetId, JobId, ParticipantId, Signed, canonical};
+use schemas::{CommandId, DatasetId, JobId, ParticipantId, Signed, canonical};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use server::federation::now;
@@ -48,6 +48,8 @@ pub struct Answer {
     pub status: u16,
     /// The JSON body; null when there was none.
     pub body: Value,
+    /// Seconds in `Retry-After`.
+    pub retry_after: Option<u64>,
 }
 
 impl Answer {
@@ -360,6 +362,22 @@ impl Client {
         init::sign(&self.person, &self.key, command, now()).expect("sign a command")
     }
 
+    /// As [`Client::sign`], under an identifier of the test's choice.
+    ///
+    /// # Panics
+    /// When it has no canonical form.
+    #[must_use]
+    pub fn sign_as(&self, id: CommandId, command: Command) -> SignedProposal {
+        let mut signed = self.sign(command);
+        signed.proposal.id = id;
+        let bytes = SignedProposal::signed_bytes(&signed.proposal).expect("a canonical form");
+        let signature = self.key.sign(SignedProposal::LABEL, &bytes);
+        let signature = signature.expect("sign a command");
+        let key = self.key.public().key_id();
+        signed.signature = Some(PersonSignature { key, signature });
+        signed
+    }
+
     /// Signs a command and sends it, made for `revision`.
     ///
     /// # Panics
@@ -466,6 +484,12 @@ impl Client {
 
 fn read(mut answer: ureq::http::Response<ureq::Body>) -> Answer {
     let status = answer.status().as_u16();
+    let retry_after = answer.headers().get("retry-after");
+    let retry_after = retry_after.and_then(|it| it.to_str().ok()?.parse().ok());
     let body = answer.body_mut().read_json().unwrap_or(Value::Null);
-    Answer { status, body }
+    Answer {
+        status,
+        body,
+        retry_after,
+    }
 }

@@ -69,3 +69,21 @@ fn the_sample_of_one_node_names_every_setting() {
     let known = toml::Table::try_from(&parsed).expect("a configuration can be written");
     assert_eq!(written, known);
 }
+
+/// Where the sample says that a value is the default, it is what the program takes without it.
+#[test]
+fn the_sample_of_one_node_states_the_defaults() {
+    let (_, text) = samples()
+        .into_iter()
+        .find(|(path, _)| path.ends_with("single.toml"))
+        .expect("deploy/config/single.toml");
+    let parsed = Config::parse(&text).expect("it parses");
+    let mut bare: toml::Table = toml::from_str(&text).expect("it is TOML");
+    for section in ["catalog", "data-plane", "admin", "operations", "ledger"] {
+        bare.remove(section).expect("a section that may be absent");
+    }
+    let node = bare["node"].as_table_mut().expect("[node]");
+    node.remove("log").expect("a log filter");
+    let bare = toml::to_string(&bare).expect("TOML");
+    assert_eq!(Config::parse(&bare).expect("it parses"), parsed);
+}
