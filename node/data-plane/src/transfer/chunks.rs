@@ -137,7 +137,7 @@ mod tests {
             row_limit_reached: false,
             schema: Digest::ZERO,
         };
-        let count = super::super::offer::chunk_count(manifest.bytes());
+        let count = chunk_count(manifest.bytes());
         let joined: Vec<u8> = (0..count)
             .flat_map(|at| read_chunk(dir.path(), &manifest, at).unwrap())
             .collect();
