@@ -1,4 +1,4 @@
-//! People at a terminal: the real `kouanctl` as a child process, with a folder of settings a person.
+//! People at a terminal: the real `kouanctl` as a child process, with a folder of settings each.
 //!
 //! It does not read what is typed: every answer is a flag or a file.
 

@@ -1,8 +1,8 @@
 //! The page that an operator follows, `deploy/README.md`, "In ten minutes": every command of it, in
 //! its order, with the real programs on a directory and ports of the test.
 //!
-//! It does not repeat the page: it reads it. Address, ports and directory are put in for those of the
-//! page, and nothing else.
+//! It does not repeat the page: it reads it. Address, ports and directory are put in for those of
+//! the page, and nothing else.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -199,7 +199,7 @@ fn a_demonstration_that_goes_on_ends_in_order_on_sigterm() {
     let out = scratch.path().join("out.log");
     let mut command = Command::new(program("kouan"));
     command
-        .args(["demo", "--keep", "--rows", "2000", "--lang", "en", "--dir"])
+        .args(["demo", "--keep", "--lang", "en", "--dir"])
         .arg(scratch.path().join("demo"))
         .stdin(Stdio::null())
         .stdout(std::fs::File::create(&out).expect("a log"))

@@ -178,7 +178,7 @@ fn wrappers() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// cargo-deny sees the whole graph, tests and build scripts too, and says the same as the manifests.
+/// cargo-deny sees the whole graph, tests and build scripts too, and says what the manifests say.
 #[test]
 fn the_second_enforcement_of_the_picture_says_the_same() {
     let ours: BTreeSet<&str> = RANKS.iter().map(|(name, _)| *name).collect();

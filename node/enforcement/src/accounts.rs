@@ -1,10 +1,11 @@
 //! Passwords, one-time code secrets and node-kept keys of persons who sign in at the console.
 //!
-//! It does not judge passwords or count failures: [`crate::sessions`] counts. Two programs write the
-//! file, the node and `kouan account`: each reads it again when it changed, and writes under a lock
-//! beside it, so that neither undoes what the other did. The file is readable
+//! It does not judge passwords or count failures: [`crate::sessions`] counts. The file is readable
 //! by the node's user only; passwords are hashed, keys are encrypted under the password, and the
 //! one-time code secrets are in clear, since the node has to compute the codes.
+//!
+//! Two programs write the file, the node and `kouan account`. Each reads it again when it changed,
+//! and writes under a lock beside it, so that neither undoes what the other did.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
