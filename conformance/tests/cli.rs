@@ -1,10 +1,6 @@
 //! The real `kouanctl` against real nodes: the main job as people at a terminal do it, and the exit
 //! codes that scripts rely on.
 #![expect(
-    clippy::expect_used,
-    reason = "a promise that is not kept ends the test"
-)]
-#![expect(
     clippy::too_many_lines,
     reason = "a test tells one story from end to end"
 )]

@@ -236,7 +236,7 @@ fn work_that_is_slow_called_off_interrupted_or_asked_for_twice_has_its_exit_code
         .status();
     assert!(sent.expect("run sh").success());
     let ended = waiting.wait().expect("wait for a process of ours");
-    let code = ended.code().or(ended.signal().map(|it| 128 + it));
+    let code = ended.code().or_else(|| ended.signal().map(|it| 128 + it));
     assert_eq!(code, Some(130), "{ended}");
     let running = scene.consumer.run(&["job", "get", &job]).json();
     assert_eq!(running["state"], "RUNNING", "{running}");

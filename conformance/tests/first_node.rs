@@ -5,7 +5,6 @@
 //! the page, and nothing else.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     reason = "a promise that is not kept ends the test"
 )]
 

@@ -1,9 +1,5 @@
 //! Mistakes of a caller around jobs, jobs that are called off, transfers that are refused with
 //! their rule, and contracts as their parties read them: over REST and at the terminal.
-#![expect(
-    clippy::expect_used,
-    reason = "a promise that is not kept ends the test"
-)]
 
 use std::collections::BTreeMap;
 

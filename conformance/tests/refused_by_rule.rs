@@ -106,7 +106,7 @@ impl Scene {
         change(&mut participant);
         let revision = participant.revision;
         let command = Command::RegisterParticipant {
-            participant: Box::new(participant.clone()),
+            participant: Box::new(participant),
         };
         let _: Value = administrator
             .change("POST", "/participants", revision, command)

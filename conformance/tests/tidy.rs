@@ -21,6 +21,10 @@ const LINE_COLUMNS_MAX: usize = 100;
 const CRATE_SHARE_PERCENT_MAX: usize = 30;
 /// Largest crate in lines.
 const CRATE_LINES_MAX: usize = 12_000;
+/// Crates that may be larger, and why. `crypto` has the same cipher and hash once for each kind of
+/// processor, and a curve and a TLS of its own; a crate of kernels would be a second place with
+/// `unsafe` in it.
+const LARGER_CRATES: &[(&str, usize)] = &[("node/crypto/src", 15_000)];
 
 /// Words that promise work not done. Written in pieces, so that this file does not break its rule.
 fn banned() -> Vec<String> {
@@ -145,7 +149,11 @@ fn no_crate_becomes_the_god() {
     sizes.dedup();
     let all: usize = sizes.iter().map(|(_, lines)| lines).sum();
     for (folder, lines) in sizes {
-        assert!(lines <= CRATE_LINES_MAX, "{folder}: {lines} lines");
+        let larger = LARGER_CRATES
+            .iter()
+            .find(|(name, _)| folder.ends_with(name));
+        let most = larger.map_or(CRATE_LINES_MAX, |(_, most)| *most);
+        assert!(lines <= most, "{folder}: {lines} lines");
         let percent = lines * 100 / all.max(1);
         assert!(
             percent <= CRATE_SHARE_PERCENT_MAX,

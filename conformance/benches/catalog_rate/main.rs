@@ -34,7 +34,6 @@ use tonic::transport::{Channel, Endpoint, Uri};
 #[expect(
     unused_qualifications,
     unreachable_pub,
-    missing_docs,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated code; the proto file carries the words"

@@ -1,6 +1,10 @@
 //! The OpenAPI document on file is the one that the code makes, and every route is a decision.
 //!
 //! It does not call the routes; the conformance tests do.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a document that cannot be read is a failed test"
+)]
 
 use expect_test::expect_file;
 use schemas::code::Action;

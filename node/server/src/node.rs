@@ -120,13 +120,11 @@ impl Node {
         crypto::self_test()?;
         let addresses = listeners.addresses()?;
         let clock: Arc<SystemClock> = Arc::new(SystemClock::new());
-        let h2: &[&[u8]] = &[b"h2"];
-        let web: &[&[u8]] = &[b"h2", b"http/1.1"];
         let (identity, roots) = (&settings.tls_identity, &settings.tls_roots);
-        let client_tls = client_config(roots, Some(identity), h2)?;
+        let client_tls = client_config(roots, Some(identity), H2)?;
 
         let jobs = Jobs::open(&settings.dir.join("jobs"))?;
-        let raft_tls = server_config(identity, ClientAuth::Required(roots), h2)?;
+        let raft_tls = server_config(identity, ClientAuth::Required(roots), H2)?;
         let raft = (listeners.catalog, raft_tls);
         let catalog = start_catalog(&settings, raft, client_tls.clone()).await?;
         let (hosted, ledgers) = open_all_hosted(&settings, &catalog, &clock)?;
@@ -147,7 +145,7 @@ impl Node {
             client_tls,
             options,
         });
-        let data_tls = server_config(identity, ClientAuth::Optional(roots), web)?;
+        let data_tls = server_config(identity, ClientAuth::Optional(roots), WEB)?;
         let data_plane = DataPlane::start(parts, listeners.data, data_tls).await?;
         let parts = admin::Parts {
             node: settings.node.clone(),
@@ -157,7 +155,7 @@ impl Node {
             sessions,
             clock: clock.clone(),
         };
-        let web_tls = server_config(identity, ClientAuth::None, web)?;
+        let web_tls = server_config(identity, ClientAuth::None, WEB)?;
         let health = Health {
             node: settings.node.clone(),
             catalog: catalog.clone(),
@@ -451,3 +449,9 @@ async fn watch_clock(catalog: Catalog, clock: Arc<SystemClock>, mut stop: watch:
         }
     }
 }
+
+/// What members and programs speak.
+const H2: &[&[u8]] = &[b"h2"];
+
+/// What people's programs speak too.
+const WEB: &[&[u8]] = &[b"h2", b"http/1.1"];

@@ -14,8 +14,8 @@ pub(super) const fn rotation(by: u8) -> [u8; 16] {
     places
 }
 
-/// Makes `key_stream` and `key_stream_absorbing` for the module that calls it, which brings `Maps` with the methods `load`,
-/// `to_image`, `out_of_image` and `round`.
+/// Makes `key_stream` and `key_stream_absorbing` for the module that calls it, which brings `Maps`
+/// with the methods `load`, `to_image`, `out_of_image` and `round`.
 macro_rules! key_stream {
     ($features:literal) => {
         #[target_feature(enable = $features)]

@@ -58,7 +58,11 @@ pub(super) fn run(it: Ledger, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
             let sizes = [("old", old.to_string()), ("new", new.to_string())];
             let path = format!("/ledger/consistency{}", query(&sizes));
             let proof = desk.client.get(&path)?;
-            save(&proof, out.as_deref().unwrap_or(Path::new("-")), desk)
+            save(
+                &proof,
+                out.as_deref().unwrap_or_else(|| Path::new("-")),
+                desk,
+            )
         }
         Ledger::Verify(it) => crate::verify::run(&it, desk.terminal),
     }

@@ -99,7 +99,7 @@ fn run(
     for file in &staged.files {
         assert_eq!(std::fs::metadata(&file.path).unwrap().len(), file.bytes);
         let bytes = std::fs::read(&file.path).unwrap();
-        assert_eq!(crypto::Digest::of(&bytes), file.digest);
+        assert_eq!(crypto::merkle::ContentHasher::digest(&bytes), file.digest);
         let file = std::fs::File::open(&file.path).unwrap();
         let batches = ParquetRecordBatchReaderBuilder::try_new(file)
             .unwrap()

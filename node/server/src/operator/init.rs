@@ -157,18 +157,16 @@ mod tests {
             let given: Vec<String> = given.iter().map(|it| (*it).to_owned()).collect();
             hosts(listen.parse().unwrap(), &given).ok()
         };
-        let cases: [(&str, &[&str], Option<&[&str]>); 7] = [
-            ("127.0.0.1:7401", &[], Some(&["localhost", "127.0.0.1"])),
-            ("10.1.2.3:7401", &[], Some(&["10.1.2.3"])),
-            ("10.1.2.3:7401", &["gd-1"], Some(&["gd-1", "10.1.2.3"])),
-            ("10.1.2.3:7401", &["10.1.2.3"], Some(&["10.1.2.3"])),
-            ("0.0.0.0:7401", &["gd-1"], Some(&["gd-1"])),
-            ("0.0.0.0:7401", &[], None),
-            ("[::]:7401", &[], None),
-        ];
-        for (listen, given, expected) in cases {
+        let check = |listen: &str, given: &[&str], expected: Option<&[&str]>| {
             let expected = expected.map(|it| it.iter().map(|it| (*it).to_owned()).collect());
             assert_eq!(of(listen, given), expected, "{listen} {given:?}");
-        }
+        };
+        check("127.0.0.1:7401", &[], Some(&["localhost", "127.0.0.1"]));
+        check("10.1.2.3:7401", &[], Some(&["10.1.2.3"]));
+        check("10.1.2.3:7401", &["gd-1"], Some(&["gd-1", "10.1.2.3"]));
+        check("10.1.2.3:7401", &["10.1.2.3"], Some(&["10.1.2.3"]));
+        check("0.0.0.0:7401", &["gd-1"], Some(&["gd-1"]));
+        check("0.0.0.0:7401", &[], None);
+        check("[::]:7401", &[], None);
     }
 }

@@ -174,6 +174,7 @@ fn a_key_that_encrypted_its_limit_is_replaced() {
 #[allow(
     unreachable_patterns,
     clippy::allow_attributes,
+    clippy::panic,
     reason = "TLS 1.2 is there when another crate of a build asks rustls for it"
 )]
 fn tls13(suite: &SupportedCipherSuite) -> &'static Tls13CipherSuite {
