@@ -3,8 +3,8 @@
 //!
 //! It does not pass or fail: a figure belongs in RESULTS.md, with the machine it was taken on.
 //!
-//! The file is TPC-H lineitem as CSV with a header (PyPI `tpchgen-cli`: `tpchgen-cli -s 1 -T
-//! lineitem --format=csv`). Three nodes run as processes of the real program, built beside this
+//! The file is TPC-H lineitem as CSV with a header (PyPI `tpchgen-cli`: `tpchgen-cli csv -s 1
+//! --tables lineitem`). Three nodes run as processes of the real program, built beside this
 //! one (`cargo build --release`). Guangzhou publishes the file twice, as G2 and as G3, checked
 //! against a standard with a rule for every column, a unique key and an order of dates; Shenzhen
 //! transfers both, in the clear under mutual TLS (G2) and sealed (G3).
