@@ -339,7 +339,8 @@ fn a_damaged_state_store_is_set_aside_and_written_anew() {
             1,
             "{damage}: the damaged store is kept for whoever asks why"
         );
-        // It serves again.
+        // It serves again, once it knows that its view is current.
+        cluster.settle();
         let client = cluster.sign_in(at, Role::DataSteward);
         assert_eq!(client.get("/datasets").status, 200);
     }
@@ -376,6 +377,7 @@ fn a_chunk_that_was_changed_on_its_way_ends_the_transfer_and_leaves_nothing() {
     shared.cluster.stop(GUANGZHOU);
     let (known, real) = move_data_listener(&shared.cluster, GUANGZHOU);
     shared.cluster.restart(GUANGZHOU).expect("the node starts");
+    shared.cluster.settle();
     shared.steward = shared.cluster.sign_in(GUANGZHOU, Role::DataSteward);
     let roots = shared.cluster.federation().authority.roots();
     let roots = roots.expect("roots");

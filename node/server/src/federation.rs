@@ -20,6 +20,9 @@ use crate::{Error, Listen, Listeners, Node, Settings};
 /// Longest wait for a node to see what another one wrote, in seconds.
 const CATCH_UP_SECONDS_MAX: u64 = 30;
 
+/// Oldest view of a member that counts as settled, in milliseconds: some heartbeats.
+const SETTLED_AGE_MS_MAX: u64 = 5_000;
+
 /// Who joins.
 #[derive(Clone, Debug)]
 pub struct MemberPlan {
@@ -193,7 +196,7 @@ impl Federation {
         })
     }
 
-    /// Waits until every running member has applied what any of them has.
+    /// Waits until every running member has applied what any of them has, and knows that it has.
     ///
     /// # Errors
     /// [`Error::CatalogRefused`] when one does not catch up.
@@ -209,10 +212,12 @@ impl Federation {
             .max()
             .unwrap_or(0);
         let begun = Instant::now();
-        while running
-            .iter()
-            .any(|it| it.catalog().view().index() < target)
-        {
+        while running.iter().any(|it| {
+            let catalog = it.catalog();
+            // A member that just started may have read all of it from its own disk, and still not
+            // know that it is current.
+            catalog.view().index() < target || catalog.staleness_ms() > SETTLED_AGE_MS_MAX
+        }) {
             if begun.elapsed() > Duration::from_secs(CATCH_UP_SECONDS_MAX) {
                 return Err(Error::CatalogRefused {
                     what: "wait for the members",
