@@ -21,11 +21,18 @@ pub(super) fn parse(text: &str) -> Result<Value, Error> {
             text.len()
         )));
     }
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: 0 }
-        .deserialize(&mut reader)
-        .map_err(unreadable)?;
-    reader.end().map_err(unreadable)?;
+    strict_json(text.as_bytes()).map_err(unreadable)
+}
+
+/// Reads one JSON text in which no object repeats a key and nothing is nested deeper than
+/// [`SCHEMA_DEPTH_MAX`].
+///
+/// # Errors
+/// The parser's sentence with line and column; for a repeated key, the key.
+pub fn strict_json(text: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = Strict { depth: 0 }.deserialize(&mut reader)?;
+    reader.end()?;
     Ok(value)
 }
 

@@ -1,9 +1,12 @@
 //! A block of NDJSON into rows: one JSON object a line.
 //!
+//! A repeated key is refused: which of its values counts, two readers would decide differently.
+//!
 //! It does not keep members that the standard does not know: a row with such a member is kept out,
 //! because dropping it silently would publish less than was given.
 
-use serde_json::{Map, Value};
+use schemas::validate::strict_json;
+use serde_json::Value;
 
 use super::blocks::Block;
 use super::plan::{Place, Plan};
@@ -58,11 +61,16 @@ impl NdjsonFile<'_> {
     }
 
     fn read_row(&self, line: &[u8], cells: &mut [Option<Value>], rows: &mut Rows<'_>) -> bool {
-        let members: Map<String, Value> = match serde_json::from_slice(line) {
+        let read = match strict_json(line) {
+            Ok(Value::Object(members)) => Ok(members),
+            Ok(_) => Err("another value".to_owned()),
+            Err(source) => Err(source.to_string()),
+        };
+        let members = match read {
             Ok(members) => members,
-            Err(source) => {
+            Err(why) => {
                 let raw = String::from_utf8_lossy(line);
-                rows.reject("json", format!("not one JSON object: {source}"), &raw);
+                rows.reject("json", format!("not one JSON object: {why}"), &raw);
                 return false;
             }
         };

@@ -357,6 +357,7 @@ fn ndjson_and_parquet_follow_the_same_rules_as_csv() {
                 {\"code\":440100,\"name\":\"广州\"}\n\n\
                 {\"code\":\"440100\",\"name\":\"广州\",\"x\":1}\n\
                 [1]\n\
+                {\"code\":\"440100\",\"code\":\"440300\"}\n\
                 {\"code\":\"440400\",\"name\":\"珠海\",\"count\":2.0}\n";
     let (staged, rows, _) = ingest(&people(), "p.ndjson", text.as_bytes(), None).unwrap();
     let expected = [
@@ -369,7 +370,8 @@ fn ndjson_and_parquet_follow_the_same_rules_as_csv() {
         [
             "2 code type 440100",
             "3 - additionalProperties -",
-            "4 - json -"
+            "4 - json -",
+            "5 - json -"
         ]
     );
     let dir = tempfile::tempdir().unwrap();
