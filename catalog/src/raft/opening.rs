@@ -66,6 +66,13 @@ pub(crate) fn open(dir: &Path, raft_number: u64, now: Timestamp) -> Result<Opene
             why: "the log begins behind the newest state that can be read".to_owned(),
         });
     }
+    // A newer one was damaged and set aside: what is left must not end before the log begins, for
+    // whoever gets it would miss the entries between.
+    let newest = snapshots.newest()?.and_then(|(meta, _)| meta.last_log_id);
+    if newest < log.purged()? {
+        let (last, membership) = (position.last, position.membership.clone());
+        snapshots.write(&position.state, last, membership)?;
+    }
     Ok(Opened {
         log,
         store,
@@ -174,3 +181,42 @@ fn check_format(dir: &Path) -> Result<(), Error> {
 
 /// The form of the catalog's directory.
 const FORMAT: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use openraft::storage::RaftLogStorage as _;
+    use openraft::{CommittedLeaderId, LogId};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_snapshot_that_ends_before_the_log_begins_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = Timestamp::from_millis(1_790_000_000_000);
+        let at = |index| Some(LogId::new(CommittedLeaderId::new(1, 1), index));
+        let membership = StoredMembership::default;
+        let mut opened = open(dir.path(), 1, now).unwrap();
+        for index in [5, 9] {
+            let state = at_index(State::new(), at(index));
+            let snapshots = &opened.snapshots;
+            snapshots.write(&state, at(index), membership()).unwrap();
+        }
+        let position = Position {
+            state: at_index(State::new(), at(12)),
+            last: at(12),
+            membership: membership(),
+        };
+        write_whole(&opened.store, &position).unwrap();
+        opened.log.purge(at(8).unwrap()).await.unwrap();
+        drop(opened);
+        let newest = fs::read_dir(dir.path().join("snapshots"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .max()
+            .unwrap();
+        fs::write(&newest, b"cut").unwrap();
+        let again = open(dir.path(), 1, now).unwrap();
+        let (meta, _) = again.snapshots.newest().unwrap().unwrap();
+        assert_eq!((meta.last_log_id, again.position.last), (at(12), at(12)));
+    }
+}
