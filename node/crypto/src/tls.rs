@@ -11,6 +11,7 @@
 //! |---|---|
 //! | an authority of the federation | [`TlsAuthority::create_shangmi`], [`TlsAuthority::create`] |
 //! | a node's certificate, of its authority's family | [`TlsIdentity::issue`] |
+//! | the same, the key made elsewhere | [`TlsRequest`], [`TlsApplicant`], [`TlsIdentity::join`] |
 //! | a listener under a policy | [`ServerTls::new`], then [`incoming::accept`] |
 //! | a client under a policy | [`ClientTls::new`], then [`connect`] |
 //! | one family, the identity's, as rustls has it | [`server_config`], [`client_config`] |
@@ -23,6 +24,7 @@ pub mod incoming;
 mod key;
 mod pem;
 mod policy;
+mod request;
 mod roots;
 mod server;
 pub mod shangmi;
@@ -33,7 +35,9 @@ pub use authority::TlsAuthority;
 pub use client::{ClientOptions, ClientTls};
 pub use config::{ClientAuth, client_config, peer_spki_digest, server_config};
 pub use identity::TlsIdentity;
+pub use pem::certificates as certificates_of;
 pub use policy::Resumption;
+pub use request::{REQUEST_BYTES_MAX, REQUEST_NAMES_MAX, TlsApplicant, TlsRequest};
 pub use roots::TlsRoots;
 pub use server::{ServerOptions, ServerTls};
 pub use stream::{PeerTlsStream, connect};

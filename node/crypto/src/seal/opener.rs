@@ -84,18 +84,23 @@ impl Opener {
     /// chunk, and for every chunk after [`super::REJECTED_CHUNKS_MAX`] failures.
     pub fn open_chunk(&self, index: u64, sealed: Vec<u8>) -> Result<Vec<u8>, Error> {
         let mut opened = self.open_chunks(index, vec![sealed])?;
-        opened.pop().ok_or(Error::Rejected)
+        let (plain, _) = opened.pop().ok_or(Error::Rejected)?;
+        Ok(plain)
     }
 
     /// Checks and decrypts neighbouring chunks, of which `first` is the index of the first one.
     /// Their leaves are hashed side by side, so that sixteen at a time cost little more than
-    /// their decryption.
+    /// their decryption. With each comes its leaf, for [`Self::resume_chunk`].
     ///
     /// # Errors
     ///
     /// As [`Self::open_chunk`] when it says so of any; nothing of any is returned then, and it
     /// counts as one failure.
-    pub fn open_chunks(&self, first: u64, mut chunks: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+    pub fn open_chunks(
+        &self,
+        first: u64,
+        mut chunks: Vec<Vec<u8>>,
+    ) -> Result<Vec<(Vec<u8>, Digest)>, Error> {
         let mut plain_bytes = Vec::with_capacity(chunks.len());
         for (index, _) in neighbours(first).zip(&chunks) {
             let range = chunk_range(self.parameters.plain_bytes, index)?;
@@ -105,12 +110,14 @@ impl Opener {
         if self.rejected.load(Ordering::Relaxed) >= REJECTED_CHUNKS_MAX {
             return Err(Error::Rejected);
         }
-        let outcome = self.open_in_place(first, &plain_bytes, &mut chunks);
-        if outcome.is_err() {
-            chunks.zeroize();
-            self.rejected.fetch_add(1, Ordering::Relaxed);
+        match self.open_in_place(first, &plain_bytes, &mut chunks) {
+            Ok(leaves) => Ok(chunks.into_iter().zip(leaves).collect()),
+            Err(error) => {
+                chunks.zeroize();
+                self.rejected.fetch_add(1, Ordering::Relaxed);
+                Err(error)
+            }
         }
-        outcome.map(|()| chunks)
     }
 
     /// Takes note of a chunk that was opened before a restart, by the
@@ -150,7 +157,7 @@ impl Opener {
         first: u64,
         plain_bytes: &[usize],
         chunks: &mut [Vec<u8>],
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Digest>, Error> {
         let fits = |(chunk, plain_bytes): (&Vec<u8>, &usize)| {
             length(chunk.len()) == length(*plain_bytes) + length(CHUNK_TAG_BYTES)
         };
@@ -162,12 +169,12 @@ impl Opener {
         for ((index, chunk), plain_bytes) in neighbours(first).zip(chunks).zip(plain_bytes) {
             self.schedule.open(index, *plain_bytes, chunk)?;
         }
-        for (index, leaf) in neighbours(first).zip(digests) {
-            if !self.leaves().record(index, leaf) {
+        for (index, leaf) in neighbours(first).zip(&digests) {
+            if !self.leaves().record(index, *leaf) {
                 return Err(Error::Rejected);
             }
         }
-        Ok(())
+        Ok(digests)
     }
 
     fn leaves(&self) -> MutexGuard<'_, Leaves> {

@@ -8,13 +8,14 @@ use rustls::pki_types::CertificateDer;
 use x509_cert::Certificate;
 use x509_cert::builder::CrlBuilder;
 use x509_cert::crl::RevokedCert;
+use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::name::GeneralNames;
-use x509_cert::ext::pkix::{CrlNumber, KeyUsage, KeyUsages};
+use x509_cert::ext::pkix::{CrlNumber, ExtendedKeyUsage, KeyUsage, KeyUsages};
 use zeroize::Zeroizing;
 
 use super::key::TlsKey;
-use super::{Family, TlsRoots, pem};
+use super::{Family, TlsApplicant, TlsRoots, pem};
 use crate::Error;
 use crate::certificate::Validity;
 use crate::x509::{Contents, builder, common_name, refused, time};
@@ -121,6 +122,16 @@ impl TlsAuthority {
         TlsRoots::from_certificates([self.certificate.clone()])
     }
 
+    /// Those of some certificates that this authority issued, by the issuer that they name.
+    #[must_use]
+    pub fn issued(&self, certificates: &[CertificateDer<'static>]) -> Vec<CertificateDer<'static>> {
+        let own = self.parsed.tbs_certificate().subject();
+        let is_own = |it: &&CertificateDer<'static>| {
+            Certificate::from_der(it).is_ok_and(|it| it.tbs_certificate().issuer() == own)
+        };
+        certificates.iter().filter(is_own).cloned().collect()
+    }
+
     /// Signs the list of all certificates that it takes back, in PEM, for
     /// [`TlsRoots::with_revocations`]. `number` grows from list to list; `validity` says when the
     /// list was made and until when the next one comes.
@@ -156,12 +167,47 @@ impl TlsAuthority {
         pem::encode("X509 CRL", &self.key.issue(list)?).map(|text| text.to_string())
     }
 
-    pub(super) const fn parsed(&self) -> &Certificate {
-        &self.parsed
+    /// Certifies the key of a request, for the names that it asks for. Whoever calls has looked at
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for a key of the other family, or for names or a validity that
+    /// X.509 cannot hold; [`Error::Randomness`].
+    pub fn certify(&self, applicant: &TlsApplicant, validity: Validity) -> Result<String, Error> {
+        if applicant.family() != self.family() {
+            return Err(Error::InvalidArgument {
+                what: "certificate request",
+                reason: "its key is of the other family",
+            });
+        }
+        let names: Vec<&str> = applicant
+            .alternative_names()
+            .iter()
+            .map(String::as_str)
+            .collect();
+        let certificate =
+            self.certify_key(applicant.spki_der(), applicant.name(), &names, validity)?;
+        pem::encode("CERTIFICATE", &certificate).map(|text| text.to_string())
     }
 
-    pub(super) const fn key(&self) -> &TlsKey {
-        &self.key
+    pub(super) fn certify_key(
+        &self,
+        spki_der: &[u8],
+        name: &str,
+        alternative_names: &[&str],
+        validity: Validity,
+    ) -> Result<CertificateDer<'static>, Error> {
+        let contents = Contents {
+            issuer: self.parsed.tbs_certificate().subject().clone(),
+            subject: common_name(name)?,
+            key_usage: KeyUsage(KeyUsages::DigitalSignature.into()),
+            authority: false,
+            alternative_names: pem::general_names(alternative_names)?,
+            extended_usage: Some(ExtendedKeyUsage(vec![SERVER_AUTH, CLIENT_AUTH])),
+        };
+        let unsigned = builder(contents, &validity, spki_der)?;
+        Ok(CertificateDer::from(self.key.issue(unsigned)?))
     }
 
     fn from_parts(certificate: CertificateDer<'static>, key: TlsKey) -> Result<Self, Error> {
@@ -178,6 +224,10 @@ impl TlsAuthority {
         })
     }
 }
+
+/// id-kp-serverAuth and id-kp-clientAuth, RFC 5280 section 4.2.1.12.
+const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 
 const LIST: Error = Error::InvalidEncoding {
     what: "revocation list",

@@ -156,7 +156,7 @@ pub(super) fn client_side(
     })
 }
 
-fn client_verifier(
+pub(super) fn client_verifier(
     family: Family,
     roots: &TlsRoots,
     mandatory: bool,

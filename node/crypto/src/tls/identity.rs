@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 use zeroize::Zeroizing;
 
 use super::key::TlsKey;
@@ -16,7 +16,7 @@ use crate::Error;
 use crate::certificate::Validity;
 use crate::digest::Digest;
 use crate::sm2::SecretKey;
-use crate::x509::{Contents, builder, common_name, refused};
+use crate::x509::{refused, time_ms};
 
 /// A TLS certificate chain with its private key, wiped on drop.
 pub struct TlsIdentity {
@@ -24,6 +24,7 @@ pub struct TlsIdentity {
     key_pkcs8: Zeroizing<Vec<u8>>,
     family: Family,
     spki: Digest,
+    not_after_ms: i64,
 }
 
 impl TlsIdentity {
@@ -41,17 +42,9 @@ impl TlsIdentity {
         validity: Validity,
     ) -> Result<Self, Error> {
         let key = TlsKey::generate(authority.family())?;
-        let contents = Contents {
-            issuer: authority.parsed().tbs_certificate().subject().clone(),
-            subject: common_name(name)?,
-            key_usage: KeyUsage(KeyUsages::DigitalSignature.into()),
-            authority: false,
-            alternative_names: pem::general_names(alternative_names)?,
-            extended_usage: Some(ExtendedKeyUsage(vec![SERVER_AUTH, CLIENT_AUTH])),
-        };
-        let unsigned = builder(contents, &validity, &key.spki_der()?)?;
-        let certificate = authority.key().issue(unsigned)?;
-        Self::from_parts(vec![CertificateDer::from(certificate)], key.to_pkcs8_der()?)
+        let certificate =
+            authority.certify_key(&key.spki_der()?, name, alternative_names, validity)?;
+        Self::from_parts(vec![certificate], key.to_pkcs8_der()?)
     }
 
     /// Reads a chain, own certificate first, and a PKCS#8 key from one PEM text. The key says
@@ -106,12 +99,18 @@ impl TlsIdentity {
         self.spki
     }
 
+    /// The last instant at which its own certificate is valid, in milliseconds since 1970.
+    #[must_use]
+    pub const fn not_after_ms(&self) -> i64 {
+        self.not_after_ms
+    }
+
     /// The private key in the form that rustls takes over.
     pub(super) fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key_pkcs8.to_vec()))
     }
 
-    fn from_parts(
+    pub(super) fn from_parts(
         chain: Vec<CertificateDer<'static>>,
         key_pkcs8: Zeroizing<Vec<u8>>,
     ) -> Result<Self, Error> {
@@ -122,15 +121,15 @@ impl TlsIdentity {
             Ok(_) => return Err(refused("its key is another one")),
             Err(_) => Family::Standard,
         };
+        let own = chain.first().ok_or_else(|| refused("not X.509"))?;
+        let own = Certificate::from_der(own).map_err(|_| refused("not X.509"))?;
+        let not_after_ms = time_ms(own.tbs_certificate().validity().not_after)?;
         Ok(Self {
             chain,
             key_pkcs8,
             family,
             spki,
+            not_after_ms,
         })
     }
 }
-
-/// id-kp-serverAuth and id-kp-clientAuth, RFC 5280 section 4.2.1.12.
-const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
-const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");

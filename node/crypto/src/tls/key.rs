@@ -2,8 +2,11 @@
 //!
 //! It does not sign handshakes: rustls does that for P-256, and [`super::shangmi`] for SM2.
 
-use p256::ecdsa::{DerSignature, SigningKey};
-use p256::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _};
+use p256::ecdsa::signature::Verifier as _;
+use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
+use p256::pkcs8::{
+    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _,
+};
 use x509_cert::builder::Builder;
 use x509_cert::der::Encode;
 use x509_cert::der::asn1::BitString;
@@ -11,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::Family;
 use crate::Error;
-use crate::sm2::{SecretKey, SystemRandom};
+use crate::sm2::{PublicKey, SecretKey, Signature, SystemRandom};
 use crate::x509::refused;
 
 /// A private key of a TLS certificate, wiped on drop.
@@ -90,6 +93,24 @@ impl TlsKey {
         };
         output.to_der().map_err(|_| refused("its contents"))
     }
+}
+
+/// Verifies a signature that the holder of a key made over a structure that names the key, and says
+/// of which family the key is.
+pub(super) fn verify_with(
+    spki_der: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<Family, Error> {
+    if let Ok(key) = PublicKey::from_spki_der(spki_der) {
+        key.verify_unlabelled(message, &Signature::from_der(signature)?)?;
+        return Ok(Family::ShangMi);
+    }
+    let key = VerifyingKey::from_public_key_der(spki_der).map_err(|_| NOT_A_TLS_KEY)?;
+    let signature = DerSignature::from_bytes(signature).map_err(|_| Error::Rejected)?;
+    key.verify(message, &signature)
+        .map_err(|_| Error::Rejected)?;
+    Ok(Family::Standard)
 }
 
 const NOT_A_TLS_KEY: Error = Error::InvalidSecretKey {

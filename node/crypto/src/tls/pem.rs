@@ -17,7 +17,12 @@ use crate::x509::refused;
 /// The most certificates read from one PEM text: a federation's roots, or a chain.
 const CERTIFICATES_MAX: usize = 256;
 
-pub(super) fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+/// Reads all certificates of a PEM text, at least one and at most 256.
+///
+/// # Errors
+///
+/// [`Error::InvalidEncoding`] for a text without one, with more, or with a damaged one.
+pub fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
     let mut found = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
         if found.len() == CERTIFICATES_MAX {

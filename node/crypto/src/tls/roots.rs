@@ -4,12 +4,14 @@
 //! federation brings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 
-use super::pem;
+use super::config::client_verifier;
+use super::{TlsIdentity, pem};
 use crate::Error;
 
 /// The authorities whose certificates are accepted from peers. Both families may stand in one:
@@ -54,6 +56,26 @@ impl TlsRoots {
             return Err(refused("no revocation list in the PEM text"));
         }
         Ok(self)
+    }
+
+    /// Whether an identity would be accepted at `at_ms`, in milliseconds since 1970, by those who
+    /// trust these roots.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tls`] with what is wrong: an unknown issuer, a validity that does not include the
+    /// instant, an entry in a revocation list.
+    pub fn check(&self, identity: &TlsIdentity, at_ms: i64) -> Result<(), Error> {
+        let verifier = client_verifier(identity.family(), self, true)?;
+        let seconds = u64::try_from(at_ms.div_euclid(1_000)).unwrap_or(0);
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        match identity.chain() {
+            [leaf, between @ ..] => verifier
+                .verify_client_cert(leaf, between, at)
+                .map(|_| ())
+                .map_err(|source| Error::tls(&source)),
+            [] => Err(refused("no certificate")),
+        }
     }
 
     pub(super) fn from_certificates(

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::HandshakeKind;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CipherSuite, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
@@ -68,11 +68,27 @@ impl PeerTlsStream {
     /// Which algorithms protect the connection.
     #[must_use]
     pub fn family(&self) -> Family {
-        let suite = self.inner.get_ref().1.negotiated_cipher_suite();
-        match suite.map(|suite| suite.suite()) {
+        match self.suite() {
             Some(TLS_SM4_GCM_SM3 | TLS_SM4_CCM_SM3) => Family::ShangMi,
             _ => Family::Standard,
         }
+    }
+
+    /// The name of the cipher suite that was agreed, as it is registered for TLS 1.3.
+    #[must_use]
+    pub fn suite_name(&self) -> String {
+        match self.suite() {
+            Some(TLS_SM4_GCM_SM3) => "TLS_SM4_GCM_SM3".to_owned(),
+            Some(TLS_SM4_CCM_SM3) => "TLS_SM4_CCM_SM3".to_owned(),
+            // rustls puts the version into the names that it gives.
+            Some(other) => format!("{other:?}").replace("TLS13_", "TLS_"),
+            None => String::new(),
+        }
+    }
+
+    fn suite(&self) -> Option<CipherSuite> {
+        let suite = self.inner.get_ref().1.negotiated_cipher_suite();
+        suite.map(|suite| suite.suite())
     }
 
     /// Whether the session is an earlier one, taken up again.

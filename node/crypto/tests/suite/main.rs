@@ -11,6 +11,7 @@ mod map;
 mod merkle;
 mod oracle;
 mod people;
+mod request;
 mod seal;
 mod shangmi;
 mod sm2;
