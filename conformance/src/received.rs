@@ -3,10 +3,30 @@
 //! It does not know Delta: a table that was received once consists of all its Parquet files.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::{Array as _, AsArray as _};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use server::init::Prepared;
+
+/// The folder of what a node's own participant received of a dataset, under its only grant.
+///
+/// # Panics
+/// When nothing was received, or under several grants.
+#[must_use]
+pub fn folder(prepared: &Prepared, dataset: &str) -> PathBuf {
+    let grants = std::fs::read_dir(of_dataset(prepared, dataset)).expect("a received dataset");
+    let mut grants: Vec<PathBuf> = grants.map(|it| it.expect("a folder").path()).collect();
+    assert_eq!(grants.len(), 1, "{grants:?}");
+    grants.swap_remove(0)
+}
+
+/// Where everything lies that a node's own participant received of a dataset.
+#[must_use]
+pub fn of_dataset(prepared: &Prepared, dataset: &str) -> PathBuf {
+    let folder = prepared.dir.join("data/received");
+    folder.join(prepared.participant.id.as_str()).join(dataset)
+}
 
 /// Every value of some columns of a received table, as text; nothing for no value.
 ///

@@ -126,8 +126,7 @@ fn masks_a_row_limit_and_a_revocation_hold_at_the_terminal() {
     let chinese = scene.consumer.run(&["--lang", "zh", "job", "wait", &id]);
     assert!(chinese.err.contains("行数上限"), "{chinese:?}");
 
-    let folder = scene.cluster.member(SHENZHEN).prepared.dir.clone();
-    let folder = folder.join("data/received/bulk");
+    let folder = received::folder(&scene.cluster.member(SHENZHEN).prepared, "bulk");
     let rows = received::rows(&folder, &["id", "port", "text"]);
     assert_eq!(rows.len(), 100);
     for row in &rows {
@@ -216,7 +215,7 @@ fn work_that_is_slow_called_off_interrupted_or_asked_for_twice_has_its_exit_code
     // A conflict: what was agreed to is not agreed to again.
     check(5, &scene.provider.run(&["request", "approve", "r-slow"]));
 
-    scene.cluster.node(GUANGZHOU).limit_transfers(64 << 10);
+    scene.cluster.node(GUANGZHOU).limit_transfers(32 << 10);
     let start = ["transfer", "start", &grant, "--idempotency-key", "k-slow"];
     let job = scene.consumer.run(&start).json();
     let job = job["id"].as_str().expect("a job").to_owned();

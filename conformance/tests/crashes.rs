@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use conformance::process::{Process, Processes};
 use conformance::rest::{Call, Client};
-use conformance::{Cluster, bulk, data, errand, eventually};
+use conformance::{Cluster, bulk, data, errand, eventually, received};
 use jobs::{Job, JobState};
 use schemas::DatasetId;
 use schemas::command::Command;
@@ -269,11 +269,7 @@ fn a_consumer_that_is_killed_takes_its_transfer_up_again() {
     };
     eventually("a release", || (releases() == 1).then_some(()));
     node.kill();
-    let received = node
-        .prepared
-        .dir
-        .join("data/received")
-        .join(dataset.id.as_str());
+    let received = received::of_dataset(&node.prepared, dataset.id.as_str());
     assert!(!received.exists(), "half a table is to be seen");
     cluster.node(GUANGZHOU).limit_transfers(u64::MAX);
     node.start();

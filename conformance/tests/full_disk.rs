@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use conformance::process::{Process, Processes};
 use conformance::rest::{Call, Upload};
 use conformance::small_disk::SmallDisk;
-use conformance::{Answer, Client, Cluster, bulk, data, errand, eventually};
+use conformance::{Answer, Client, Cluster, bulk, data, errand, eventually, received};
 use jobs::Job;
 use ledger::fsck;
 use schemas::DatasetId;
@@ -97,7 +97,7 @@ fn a_transfer_that_does_not_fit_fails_and_fits_when_there_is_room() {
     let job = errand::fetch(&consumer, &grant, "k-full");
     let failure = job.failure.expect("there is no room");
     assert_eq!(failure.code, ErrorCode::StorageFull, "{failure:?}");
-    let table = disk.seen(&folder.join(dataset.id.as_str()));
+    let table = disk.seen(&received::of_dataset(&node.prepared, dataset.id.as_str()));
     assert!(!table.exists(), "half a table is to be seen");
 
     disk.free();

@@ -136,11 +136,7 @@ fn real_files_are_published_asked_for_agreed_to_transferred_and_proven() {
         receipts_agree(&cluster, &grant, false);
     }
     // The famous null trap: Namibia's alpha-2 code is NA, and arrives as such.
-    let folder = cluster
-        .member(SHENZHEN)
-        .prepared
-        .dir
-        .join("data/received/code-iso3166");
+    let folder = received::folder(&cluster.member(SHENZHEN).prepared, "code-iso3166");
     let codes = received::rows(&folder, &["alpha2", "name_zh"]);
     assert!(codes.contains(&vec![Some("NA".to_owned()), Some("纳米比亚".to_owned())]));
 
@@ -210,11 +206,8 @@ fn rows_of_grade_three_leave_sealed_filtered_and_masked() {
         .filter(|row| ["CN", "US"].contains(&row[14]))
         .map(|row| (row[0], row[9]))
         .collect();
-    let folder = cluster
-        .member(SHENZHEN)
-        .prepared
-        .dir
-        .join("data/received/customs-declarations");
+    let prepared = &cluster.member(SHENZHEN).prepared;
+    let folder = received::folder(prepared, "customs-declarations");
     assert_eq!(received::columns(&folder), wanted.map(str::to_owned).into());
     let found = received::rows(
         &folder,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use conformance::process::{Process, Processes};
-use conformance::{Client, Cluster, bulk, errand, eventually};
+use conformance::{Client, Cluster, bulk, errand, eventually, received};
 use jobs::{Job, JobState};
 use schemas::JobId;
 use schemas::dataset::Grade;
@@ -106,8 +106,7 @@ fn a_transfer_whose_consumer_is_stopped_ends_after_the_next_start() {
     });
     stop(&mut node);
     let entries = node.ledger_entries();
-    let received = node.prepared.dir.join("data/received");
-    let received = received.join(dataset.id.as_str());
+    let received = received::of_dataset(&node.prepared, dataset.id.as_str());
     assert!(!received.exists(), "half a table is to be seen");
 
     cluster.node(GUANGZHOU).limit_transfers(u64::MAX);

@@ -96,7 +96,10 @@ async fn a_whole_version_in_clear_arrives_as_it_was_published() {
     else {
         panic!("{job:?}");
     };
-    assert_eq!((version, rows, path.as_str()), (1, 4, "received/boxes"));
+    assert_eq!(
+        (version, rows, path.as_str()),
+        (1, 4, "received/customs/boxes/g-1")
+    );
     assert_eq!(pair.consumer.received("boxes").await, ROWS);
     // Both sides have both receipts, and so has the catalog.
     assert_eq!(

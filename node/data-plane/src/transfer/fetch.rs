@@ -6,18 +6,18 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crypto::Digest;
-use crypto::merkle::leaf_digest;
 use crypto::seal::Opener;
 use schemas::ReleaseId;
+use tonic::Streaming;
 
 use super::channel::Client;
 use super::journal::Journal;
 use super::offer::length;
 use super::wire::{Chunk, ChunksRequest};
-use super::{Failure, STREAMS, status};
+use super::{BATCH_CHUNKS, Failure, STREAMS, status};
 
 /// Chunks that are asked for at one time on one stream.
 const RANGE_CHUNKS: u64 = 32;
@@ -33,6 +33,28 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// How long a stream may bring nothing before it is asked for again.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How often a stream that brings nothing is left for a look at what has changed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+fn silent() -> Failure {
+    Failure::Unreachable {
+        why: "nothing came for a minute".to_owned(),
+    }
+}
+
+/// Neighbouring chunks that wait to be opened.
+struct Batch {
+    first: u64,
+    contents: Vec<Vec<u8>>,
+}
+
+impl Batch {
+    /// Index of the chunk that comes next.
+    fn end(&self) -> u64 {
+        self.first + length(self.contents.len())
+    }
+}
 
 /// One fetch.
 pub(crate) struct Fetch {
@@ -115,56 +137,93 @@ impl Fetch {
             from: range.start,
             to: range.end,
         };
-        let silent = |_| Failure::Unreachable {
-            why: "nothing came for a minute".to_owned(),
-        };
         let mut client = self.client.clone();
         let mut stream = tokio::time::timeout(SILENCE_MAX, client.chunks(request))
             .await
-            .map_err(silent)?
+            .map_err(|_| silent())?
             .map_err(|it| status::understood(&it))?
             .into_inner();
-        for expected in range {
+        let mut batch = Batch {
+            first: range.start,
+            contents: Vec::with_capacity(BATCH_CHUNKS),
+        };
+        let outcome = self.fill(&mut batch, range.end, &mut stream, go_on).await;
+        // What came before a stream broke is kept.
+        if !matches!(outcome, Err(Failure::Rejected(_))) {
+            self.take(&mut batch).await?;
+        }
+        outcome
+    }
+
+    /// Takes chunks from a stream until `end`, some at a time. On a slow line they are not held
+    /// back until they are many, and somebody who calls the transfer off is not kept waiting.
+    async fn fill(
+        &self,
+        batch: &mut Batch,
+        end: u64,
+        stream: &mut Streaming<Chunk>,
+        go_on: &(dyn Fn(u64) -> Result<(), Failure> + Send + Sync),
+    ) -> Result<(), Failure> {
+        let mut heard = Instant::now();
+        while batch.end() < end {
             go_on(self.fetched.load(Ordering::Relaxed))?;
-            let chunk = tokio::time::timeout(SILENCE_MAX, stream.message())
-                .await
-                .map_err(silent)?
-                .map_err(|it| status::understood(&it))?
-                .ok_or_else(|| Failure::Unreachable {
-                    why: "the stream ended early".to_owned(),
-                })?;
-            self.take(expected, chunk).await?;
+            let Ok(next) = tokio::time::timeout(LOOK_EVERY, stream.message()).await else {
+                if heard.elapsed() > SILENCE_MAX {
+                    return Err(silent());
+                }
+                self.take(batch).await?;
+                continue;
+            };
+            heard = Instant::now();
+            match next.map_err(|it| status::understood(&it))? {
+                Some(Chunk { index, content }) if index == batch.end() => {
+                    batch.contents.push(content);
+                }
+                Some(_) => return Err(Failure::Rejected("the order of the chunks")),
+                None => {
+                    return Err(Failure::Unreachable {
+                        why: "the stream ended early".to_owned(),
+                    });
+                }
+            }
+            if batch.contents.len() == BATCH_CHUNKS {
+                self.take(batch).await?;
+            }
         }
         Ok(())
     }
 
-    /// Opens and keeps one chunk; both take a while, so beside the async threads.
-    async fn take(&self, expected: u64, chunk: Chunk) -> Result<(), Failure> {
-        if chunk.index != expected {
-            return Err(Failure::Rejected("the order of the chunks"));
+    /// Opens and keeps neighbouring chunks; both take a while, so beside the async threads.
+    async fn take(&self, batch: &mut Batch) -> Result<(), Failure> {
+        if batch.contents.is_empty() {
+            return Ok(());
         }
-        let plain_bytes = length(self.journal.chunk_bytes(expected));
+        let first = batch.first;
+        batch.first = batch.end();
+        let contents = std::mem::take(&mut batch.contents);
         let (journal, opener) = (Arc::clone(&self.journal), self.opener.clone());
         let kept = tokio::task::spawn_blocking(move || {
-            let (leaf, plain) = match opener {
-                Some(opener) => {
-                    let leaf = leaf_digest(&chunk.content);
-                    let plain = opener
-                        .open_chunk(expected, chunk.content)
-                        .map_err(|_| Failure::Rejected("a sealed chunk"))?;
-                    (leaf, plain)
-                }
+            let opened = match opener {
+                Some(opener) => opener
+                    .open_chunks(first, contents)
+                    .map_err(|_| Failure::Rejected("a sealed chunk"))?,
                 // In clear there is no seal to take up again; the files' digests judge at the end.
-                None => (Digest::ZERO, chunk.content),
+                None => contents.into_iter().map(|it| (it, Digest::ZERO)).collect(),
             };
-            if length(plain.len()) != plain_bytes {
-                return Err(Failure::Rejected("the length of a chunk"));
+            let mut kept = 0;
+            for (index, (plain, leaf)) in (first..).zip(opened) {
+                if plain.len() != journal.chunk_bytes(index) {
+                    return Err(Failure::Rejected("the length of a chunk"));
+                }
+                journal.keep(index, leaf, &plain)?;
+                kept += length(plain.len());
             }
-            Ok(journal.keep(expected, leaf, &plain)?)
+            Ok(kept)
         });
-        kept.await
+        let kept = kept
+            .await
             .map_err(|_| crate::Error::Worker("the chunk writer"))??;
-        self.fetched.fetch_add(plain_bytes, Ordering::Relaxed);
+        self.fetched.fetch_add(kept, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -73,6 +73,12 @@ pub(crate) const STREAMS_PER_RELEASE_MAX: usize = 8;
 /// Streams that a consumer uses at one time.
 pub(crate) const STREAMS: usize = 4;
 
+/// Chunks of one stream that are sealed or opened at one time: as many as SM3 hashes side by side.
+pub(crate) const BATCH_CHUNKS: usize = 16;
+
+/// Whole batches that wait for lines at one time, on all streams of the node together: 256 MiB.
+pub(crate) const BATCHES_MAX: usize = 16;
+
 /// Releases that one node may have open here.
 pub(crate) const RELEASES_PER_PEER_MAX: usize = 16;
 

@@ -3,6 +3,7 @@
 //! It does not survive a restart, on purpose: a restart needs a new permit.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -101,11 +102,14 @@ impl Open {
         })
     }
 
-    /// The chunk's bytes as they leave: read, and sealed when the release asks for it. Blocks.
-    pub(crate) fn chunk(&self, index: u64) -> Result<Vec<u8>, Failure> {
-        let plain = chunks::read_chunk(&self.pinned.dir, &self.pinned.manifest, index)?;
+    /// The bytes of neighbouring chunks as they leave: read, and sealed when the release asks for
+    /// it. Blocks.
+    pub(crate) fn chunks(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, Failure> {
+        let first = range.start;
+        let read = |index| chunks::read_chunk(&self.pinned.dir, &self.pinned.manifest, index);
+        let plain: Vec<Vec<u8>> = range.map(read).collect::<Result<_, _>>()?;
         match &self.sealer {
-            Some(sealer) => Ok(sealer.seal_chunk(index, plain)?),
+            Some(sealer) => Ok(sealer.seal_chunks(first, plain)?),
             None => Ok(plain),
         }
     }

@@ -3,6 +3,7 @@
 //! It does not read tables or make decisions: the gate decides, `materialise` reads, and this
 //! sends what both agreed to.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,9 @@ use super::wire::{
     Chunk, ChunksRequest, CompleteReply, CompleteRequest, FinishReply, FinishRequest, OpenReply,
     OpenRequest,
 };
-use super::{Failure, MESSAGE_BYTES_MAX, OPENINGS_MAX, Peer, RANGE_CHUNKS_MAX};
+use super::{
+    BATCH_CHUNKS, BATCHES_MAX, Failure, MESSAGE_BYTES_MAX, OPENINGS_MAX, Peer, RANGE_CHUNKS_MAX,
+};
 use super::{receipts, status, sweep};
 use crate::materialise::{Artefacts, Pinned};
 use crate::{Error, Hosted, Parts};
@@ -46,6 +49,7 @@ pub(crate) struct TransferService {
     pub(crate) artefacts: Artefacts,
     pub(crate) releases: Releases,
     openings: Semaphore,
+    batches: Arc<Semaphore>,
 }
 
 /// Puts the service up, with its sweep running. Must be called within a runtime.
@@ -59,6 +63,7 @@ pub(crate) fn service(parts: Arc<Parts>) -> Result<Arc<TransferService>, Error> 
         artefacts,
         releases: Releases::default(),
         openings: Semaphore::new(OPENINGS_MAX),
+        batches: Arc::new(Semaphore::new(BATCHES_MAX)),
     });
     tokio::spawn(sweep::run(Arc::downgrade(&service)));
     Ok(service)
@@ -357,7 +362,8 @@ impl Transfers for TransferService {
         allowed(&open).await?;
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let parts = Arc::clone(&self.parts);
-        tokio::spawn(send_range(open, parts, from..to, sender, turn));
+        let batches = Arc::clone(&self.batches);
+        tokio::spawn(send_range(open, parts, from..to, sender, (turn, batches)));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -405,28 +411,41 @@ impl Transfers for TransferService {
     }
 }
 
-/// Sends one range, asking the release before every chunk.
+/// Sends one range, asking the release before every chunk. Chunks are made some at a time, so that
+/// at most [`BATCH_CHUNKS`] of them wait here for the line.
 async fn send_range(
     open: Arc<Open>,
     parts: Arc<Parts>,
     range: std::ops::Range<u64>,
     sender: mpsc::Sender<Result<Chunk, Status>>,
-    _turn: OwnedSemaphorePermit,
+    (_turn, batches): (OwnedSemaphorePermit, Arc<Semaphore>),
 ) {
+    let end = range.end;
+    let mut made: VecDeque<Vec<u8>> = VecDeque::new();
+    let mut seat = None;
     for index in range {
         if let Err(refused) = allowed(&open).await {
             let _ = tokio::time::timeout(UNREAD_MAX, sender.send(Err(refused))).await;
             return;
         }
-        let reader = Arc::clone(&open);
-        let read = tokio::task::spawn_blocking(move || reader.chunk(index)).await;
-        let content = match read {
-            Ok(Ok(content)) => content,
-            Ok(Err(failure)) => {
-                let _ = sender.try_send(Err(status::failed(&failure)));
-                return;
-            }
-            Err(_) => return,
+        if made.is_empty() {
+            drop(seat.take());
+            seat = Arc::clone(&batches).try_acquire_owned().ok();
+            // With many streams at one time they take turns at large batches.
+            let most = seat.as_ref().map_or(1, |_| length(BATCH_CHUNKS));
+            let batch = index..end.min(index + most);
+            let maker = Arc::clone(&open);
+            made = match tokio::task::spawn_blocking(move || maker.chunks(batch)).await {
+                Ok(Ok(contents)) => contents.into(),
+                Ok(Err(failure)) => {
+                    let _ = sender.try_send(Err(status::failed(&failure)));
+                    return;
+                }
+                Err(_) => return,
+            };
+        }
+        let Some(content) = made.pop_front() else {
+            return;
         };
         let bytes = length(content.len());
         let sent = sender.send(Ok(Chunk { index, content }));

@@ -79,7 +79,7 @@ async fn receive(
     wanted: (&GrantId, Option<u64>),
 ) -> Result<JobOutcome, Failure> {
     let transfer = opened(parts, id, wanted).await?;
-    let folder = format!("received/{}", transfer.dataset);
+    let folder = store::folder(&transfer.consumer, &transfer.dataset, &transfer.grant);
     if transfer.state == TransferState::Completed {
         return completed(parts, &transfer, folder);
     }
@@ -311,7 +311,9 @@ impl<'a> Receiving<'a> {
             None => None,
         };
         self.step(JobStep::Verifying, offer.manifest.bytes(), &offer);
-        let stored = store::store(self.parts, &offer, &journal).await;
+        let it = &self.transfer;
+        let folder = store::folder(&it.consumer, &it.dataset, &it.grant);
+        let stored = store::store(self.parts, &folder, &offer, &journal).await;
         if stored.is_err() {
             // What does not verify is not taken up again.
             let _ = std::fs::remove_dir_all(self.journal_folder());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use schemas::{DatasetId, GrantId, ParticipantId};
 
 use super::Failure;
 use super::journal::Journal;
@@ -17,14 +18,21 @@ use crate::ingest::StagedFile;
 use crate::materialise::{Manifest, digest_of_file, schema_digest};
 use crate::{Error, Parts, tables};
 
-/// Checks everything that came and commits it as the content of `received/<dataset>/`. Done twice
-/// for one transfer, it is done once.
+/// Where the rows of a grant lie, below the data folder. Participants of one node share none of
+/// it, and nor do two grants, whose purposes, columns and ends differ.
+pub(crate) fn folder(consumer: &ParticipantId, dataset: &DatasetId, grant: &GrantId) -> String {
+    format!("received/{consumer}/{dataset}/{grant}")
+}
+
+/// Checks everything that came and commits it as the content of `folder`, which is below the data
+/// folder. Done twice for one transfer, it is done once.
 ///
 /// # Errors
 /// [`Failure::Rejected`] when a file is not what was offered; [`Failure::Local`] when it cannot
 /// be stored.
 pub(crate) async fn store(
     parts: &Parts,
+    folder: &str,
     offer: &Offer,
     journal: &Arc<Journal>,
 ) -> Result<(), Failure> {
@@ -35,10 +43,7 @@ pub(crate) async fn store(
     let (files, schema) = checked
         .await
         .map_err(|_| Error::Worker("the file checker"))??;
-    let folder = parts
-        .dir
-        .join("received")
-        .join(offer.manifest.dataset.as_str());
+    let folder = parts.dir.join(folder);
     tables::commit(&folder, &schema, &files, offer.transfer.as_str()).await?;
     Ok(())
 }
