@@ -119,7 +119,7 @@ impl View {
         checkpoints;
     }
 
-    /// The node whose transport certificate has this key (SM3 of its SubjectPublicKeyInfo).
+    /// The node one of whose transport certificates has this key (SM3 of its SubjectPublicKeyInfo).
     #[must_use]
     pub fn node_by_transport_key(&self, key: &Digest) -> Option<&Node> {
         self.state

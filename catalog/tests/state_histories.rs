@@ -490,13 +490,15 @@ fn check_keys(view: &View, seed: u64) {
         );
     }
     for it in view.nodes() {
-        let found = view.node_by_transport_key(&it.transport_key);
-        assert_eq!(
-            found,
-            Some(it),
-            "seed {seed}: the transport key of {} is another's",
-            it.id
-        );
+        for key in &it.transport_keys {
+            let found = view.node_by_transport_key(key);
+            assert_eq!(
+                found,
+                Some(it),
+                "seed {seed}: a transport key of {} is another's",
+                it.id
+            );
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod state_world;
 
+use crypto::Digest;
 use schemas::command::{Command, Outcome};
 use schemas::dataset::{Dataset, DatasetState, Grade, ShareAttribute};
 use schemas::participant::{Node, Participant, Person, Role};
@@ -217,8 +218,32 @@ fn participants_nodes_and_persons_are_registered_by_administrators() {
         (
             "a node with another's transport key",
             "port-admin",
-            node_of(|it| it.transport_key = node(CUSTOMS, 3).transport_key),
+            node_of(|it| it.transport_keys.extend(node(CUSTOMS, 3).transport_keys)),
             "CONFLICT",
+        ),
+        (
+            "a node with a second transport key",
+            "port-admin",
+            node_of(|it| {
+                it.transport_keys
+                    .insert(Digest::of(b"its next certificate"));
+            }),
+            "APPLIED 2",
+        ),
+        (
+            "a node without a transport key",
+            "port-admin",
+            node_of(|it| it.transport_keys.clear()),
+            "INVALID",
+        ),
+        (
+            "a node with more transport keys than it can show",
+            "port-admin",
+            node_of(|it| {
+                let more = (0_u8..4).map(|number| Digest::of(&[number]));
+                it.transport_keys.extend(more);
+            }),
+            "INVALID",
         ),
         (
             "a taken raft number",

@@ -149,6 +149,10 @@ pub struct Participant {
     pub revision: u64,
 }
 
+/// Most transport certificates that a node may show at one time: one a family of TLS, and its
+/// successor.
+pub const TRANSPORT_KEYS_MAX: usize = 4;
+
 /// A machine that runs `kouan`. Nodes and participants are many-to-many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -167,10 +171,12 @@ pub struct Node {
     pub data_address: String,
     /// `host:port` of its REST listener.
     pub api_address: String,
-    /// SM3 of the SubjectPublicKeyInfo of its transport certificate: binds the TLS peer to this
-    /// record.
-    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
-    pub transport_key: Digest,
+    /// SM3 of the SubjectPublicKeyInfo of each transport certificate that it may show: binds the
+    /// TLS peer to this record. One at least and [`TRANSPORT_KEYS_MAX`] at most: a node that speaks
+    /// RFC 8998 to some and standard TLS to others has two, and one that changes a certificate has
+    /// the old and the new one until nobody shows the old.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 4)]
+    pub transport_keys: BTreeSet<Digest>,
     /// Key that signs its batches.
     #[schema(value_type = String, pattern = "^04[0-9a-f]{128}$")]
     pub signing: PublicKey,

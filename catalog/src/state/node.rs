@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use schemas::participant::{Node, Role};
+use schemas::participant::{Node, Role, TRANSPORT_KEYS_MAX};
 
 use super::author::Acting;
 use super::participant::{authority, check_key};
@@ -64,6 +64,16 @@ pub(crate) fn register(state: &State, acting: &Acting<'_>, it: &Node) -> Result<
 /// What a node's record must be in itself.
 pub(crate) fn check_form(it: &Node) -> Result<(), Refusal> {
     limits::check_count("hosts", it.hosts.len(), limits::PARTIES_MAX)?;
+    limits::check_count(
+        "transport_keys",
+        it.transport_keys.len(),
+        TRANSPORT_KEYS_MAX,
+    )?;
+    if it.transport_keys.is_empty() {
+        return Err(Refusal::invalid(
+            "transport_keys is empty; name the key of the certificate that the node shows",
+        ));
+    }
     let addresses = [
         ("raft_address", &it.raft_address),
         ("data_address", &it.data_address),
@@ -77,11 +87,13 @@ pub(crate) fn check_form(it: &Node) -> Result<(), Refusal> {
 
 /// A transport key names one node to its TLS peers, and a Raft number one voter.
 fn check_unique(state: &State, it: &Node) -> Result<(), Refusal> {
-    if let Some(other) = state.transport_keys.get(&it.transport_key)
-        && *other != it.id
-    {
+    let owners = it
+        .transport_keys
+        .iter()
+        .filter_map(|key| state.transport_keys.get(key));
+    if let Some(other) = owners.into_iter().find(|owner| **owner != it.id) {
         return Err(Refusal::conflict(format!(
-            "the transport key is node {other}'s; give this node a certificate of its own"
+            "a transport key is node {other}'s; give this node a certificate of its own"
         )));
     }
     if it.raft_number == 0 {

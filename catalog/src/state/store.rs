@@ -212,7 +212,9 @@ impl State {
     fn put_node(&mut self, it: Arc<Node>) {
         if let Some(before) = self.nodes.get(&it.id) {
             self.keys.remove(&before.signing.key_id());
-            self.transport_keys.remove(&before.transport_key);
+            for key in &before.transport_keys {
+                self.transport_keys.remove(key);
+            }
             self.raft_numbers.remove(&before.raft_number);
         }
         if it.raft_number != 0 {
@@ -220,7 +222,9 @@ impl State {
         }
         self.keys
             .insert(it.signing.key_id(), KeyOwner::Node(it.id.clone()));
-        self.transport_keys.insert(it.transport_key, it.id.clone());
+        for key in &it.transport_keys {
+            self.transport_keys.insert(*key, it.id.clone());
+        }
         self.nodes.insert(it.id.clone(), it);
     }
 

@@ -122,7 +122,7 @@ pub(crate) fn node(operator: &str, raft_number: u64) -> Node {
         raft_address: format!("{operator}:7001"),
         data_address: format!("{operator}:7002"),
         api_address: format!("{operator}:7003"),
-        transport_key: Digest::of(format!("tls {id}").as_bytes()),
+        transport_keys: [Digest::of(format!("tls {id}").as_bytes())].into(),
         signing: public(&id),
         id: node_id(&id),
         revision: 0,
