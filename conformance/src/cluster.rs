@@ -193,24 +193,53 @@ impl Cluster {
             .collect()
     }
 
-    /// A transport identity that the federation's authority issued for `name`, valid as said.
+    /// A transport identity with an SM2 key, as nodes use it among them, that the federation's
+    /// authority issued for `name`, valid as said.
     ///
     /// # Panics
     /// When it cannot be issued.
     #[must_use]
     pub fn issue(&self, name: &str, validity: crypto::Validity) -> TlsIdentity {
-        let issued =
-            TlsIdentity::issue(&self.federation().authority, name, &["localhost"], validity);
-        issued.expect("a certificate")
+        let authority = &self.federation().authorities.shangmi;
+        TlsIdentity::issue(authority, name, &["localhost"], validity).expect("a certificate")
     }
 
-    /// The transport identity of the member at `at`.
+    /// As [`Self::issue`], with a P-256 key, as other systems and people's programs use it.
+    ///
+    /// # Panics
+    /// When it cannot be issued.
+    #[must_use]
+    pub fn issue_standard(&self, name: &str, validity: crypto::Validity) -> TlsIdentity {
+        let authority = &self.federation().authorities.standard;
+        TlsIdentity::issue(authority, name, &["localhost"], validity).expect("a certificate")
+    }
+
+    /// PEM file of the P-256 authority alone, for programs that cannot read an SM2 key.
+    #[must_use]
+    pub fn standard_roots(&self) -> PathBuf {
+        self.federation().roots.with_file_name("standard.pem")
+    }
+
+    /// The transport identity that the member at `at` shows to other nodes: with an SM2 key.
     ///
     /// # Panics
     /// When its file cannot be read.
     #[must_use]
     pub fn identity(&self, at: usize) -> TlsIdentity {
-        let path = self.member(at).prepared.dir.join("tls/identity.pem");
+        self.identity_in(at, "tls/shangmi.pem")
+    }
+
+    /// The one that it shows to people's programs: with a P-256 key.
+    ///
+    /// # Panics
+    /// When its file cannot be read.
+    #[must_use]
+    pub fn standard_identity(&self, at: usize) -> TlsIdentity {
+        self.identity_in(at, "tls/standard.pem")
+    }
+
+    fn identity_in(&self, at: usize, file: &str) -> TlsIdentity {
+        let path = self.member(at).prepared.dir.join(file);
         let text = std::fs::read_to_string(path).expect("read an identity");
         TlsIdentity::from_pem(&text).expect("an identity")
     }

@@ -72,7 +72,7 @@ fn health_is_told_over_tls_to_whoever_asks() {
     let ready: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(
         ready,
-        json!({"node": "province", "ready": true, "reasons": []})
+        json!({"node": "province", "ready": true, "reasons": [], "warnings": []})
     );
     // Nothing else is served there, and what is served elsewhere is not.
     for path in ["/", "/api/v1/datasets", "/openapi.json"] {

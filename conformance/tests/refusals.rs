@@ -716,17 +716,21 @@ fn ports(site: &Site) -> [std::net::SocketAddr; 2] {
 fn only_certificates_of_the_federation_open_the_ports_between_nodes() {
     use conformance::wire::{OpenRequest, transfers};
     use crypto::Validity;
-    use crypto::tls::{TlsAuthority, TlsIdentity, client_config, connect};
+    use crypto::tls::{Family, TlsAuthority, TlsIdentity, client_config, connect};
 
     let cluster = Cluster::start(1);
     let site = cluster.site(PROVINCE);
-    let roots = cluster.federation().authority.roots().expect("roots");
+    let roots = cluster.federation().authorities.roots().expect("roots");
     let now = server::federation::now().millis();
     let day = 24 * 3_600_000;
-    let foreign = TlsAuthority::create("another authority", Validity::days(now, 10));
-    let foreign = foreign.expect("an authority");
-    let foreign = TlsIdentity::issue(&foreign, "province", &["localhost"], Validity::days(now, 5));
-    let foreign = foreign.expect("a certificate");
+    let foreign = [Family::ShangMi, Family::Standard].map(|family| {
+        let authority = TlsAuthority::create_of(family, "another", Validity::days(now, 10));
+        let authority = authority.expect("an authority");
+        let names = &["localhost"];
+        TlsIdentity::issue(&authority, "province", names, Validity::days(now, 5))
+            .expect("a certificate")
+    });
+    let standard = cluster.standard_identity(PROVINCE);
     let expired = cluster.issue("province", Validity::days(now - 10 * day, 5));
     let early = cluster.issue("province", Validity::days(now + 5 * day, 5));
 
@@ -757,10 +761,13 @@ fn only_certificates_of_the_federation_open_the_ports_between_nodes() {
             reached(port, Some(&own)),
             "{port}: a member of the federation"
         );
-        assert!(
-            !reached(port, Some(&foreign)),
-            "{port}: a certificate of another authority"
-        );
+        for foreign in &foreign {
+            assert!(
+                !reached(port, Some(foreign)),
+                "{port}: a certificate of another authority, {}",
+                foreign.family()
+            );
+        }
         assert!(
             !reached(port, Some(&expired)),
             "{port}: an expired certificate"
@@ -773,6 +780,11 @@ fn only_certificates_of_the_federation_open_the_ports_between_nodes() {
     assert!(
         !reached(site.catalog, None),
         "the Raft port without a certificate"
+    );
+    // Of the right authority, but for people's programs: between nodes it is RFC 8998 only.
+    assert!(
+        !reached(site.catalog, Some(&standard)),
+        "the Raft port over standard TLS"
     );
 
     // Persons use the data port too, so it takes a connection without a certificate; but it opens
@@ -822,7 +834,7 @@ fn a_release_is_of_use_to_nobody_else_and_to_nobody_twice() {
     let before = cluster.entries(GUANGZHOU).len();
 
     let site = cluster.site(GUANGZHOU);
-    let roots = cluster.federation().authority.roots().expect("roots");
+    let roots = cluster.federation().authorities.roots().expect("roots");
     for identity in [cluster.identity(SHENZHEN), cluster.identity(PROVINCE)] {
         let (chunks, finish, complete) = cluster.run(async {
             let mut client = transfers(site.data, &roots, Some(&identity))

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use conformance::process::Processes;
 use conformance::relay::Relay;
-use conformance::{Client, Cluster, bulk, data, errand, eventually};
+use conformance::{Client, Cluster, bulk, data, errand, eventually, received};
 use ledger::fsck;
 use schemas::code::ErrorCode;
 use schemas::dataset::{Dataset, Grade};
@@ -179,13 +179,8 @@ impl Shared {
         let failure = job
             .failure
             .unwrap_or_else(|| panic!("changed rows left: {:?}", job.outcome));
-        let folder = self
-            .cluster
-            .member(SHENZHEN)
-            .prepared
-            .dir
-            .join("data/received");
-        let folder = folder.join(dataset.id.as_str());
+        let prepared = &self.cluster.member(SHENZHEN).prepared;
+        let folder = received::of_dataset(prepared, dataset.id.as_str());
         let kept = if folder.is_dir() {
             files(&folder)
         } else {
@@ -272,13 +267,9 @@ fn an_artefact_that_was_changed_on_disk_is_not_accepted() {
     );
     let job = errand::fetch(&shared.consumer, &grant, "k-first");
     let (_, rows) = errand::transferred(&job);
-    let received = shared
-        .cluster
-        .member(SHENZHEN)
-        .prepared
-        .dir
-        .join("data/received");
-    std::fs::remove_dir_all(received.join(dataset.id.as_str())).expect("clear what came");
+    let prepared = &shared.cluster.member(SHENZHEN).prepared;
+    std::fs::remove_dir_all(received::of_dataset(prepared, dataset.id.as_str()))
+        .expect("clear what came");
 
     let artefact = parquet(&shared.provider().join("artefacts"));
     let bytes = std::fs::metadata(&artefact)
@@ -379,7 +370,7 @@ fn a_chunk_that_was_changed_on_its_way_ends_the_transfer_and_leaves_nothing() {
     shared.cluster.restart(GUANGZHOU).expect("the node starts");
     shared.cluster.settle();
     shared.steward = shared.cluster.sign_in(GUANGZHOU, Role::DataSteward);
-    let roots = shared.cluster.federation().authority.roots();
+    let roots = shared.cluster.federation().authorities.roots();
     let roots = roots.expect("roots");
     let (provider, consumer) = [GUANGZHOU, SHENZHEN]
         .map(|at| shared.cluster.identity(at))
@@ -419,7 +410,8 @@ fn a_chunk_that_was_changed_on_its_way_ends_the_transfer_and_leaves_nothing() {
         // The stored artefact is whole: the same grant gives it now that nobody interferes.
         let job = errand::fetch(&shared.consumer, &grant, &format!("k-whole-{number}"));
         assert_eq!(errand::transferred(&job), (1, 8_000));
-        std::fs::remove_dir_all(received.join("data/received").join(dataset.id.as_str()))
+        let prepared = &shared.cluster.member(SHENZHEN).prepared;
+        std::fs::remove_dir_all(received::of_dataset(prepared, dataset.id.as_str()))
             .expect("clear what came");
     }
 }

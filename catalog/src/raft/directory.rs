@@ -13,7 +13,7 @@
 //! The second line is for a node that was away while a member was registered: that member may
 //! lead by now, and what it sends is the only way to learn of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crypto::Digest;
@@ -109,7 +109,7 @@ impl Directory {
     }
 
     /// The members of this node's own catalog with their keys and addresses.
-    pub(crate) fn members(&self) -> Vec<(u64, Digest, String)> {
+    pub(crate) fn members(&self) -> Vec<(u64, BTreeSet<Digest>, String)> {
         let view = self.published.view();
         view.nodes()
             .filter(|node| node.raft_number != 0)
@@ -117,7 +117,7 @@ impl Directory {
             .map(|node| {
                 (
                     node.raft_number,
-                    node.transport_key,
+                    node.transport_keys.clone(),
                     node.raft_address.clone(),
                 )
             })
@@ -128,5 +128,5 @@ impl Directory {
 /// More members than any Raft has.
 pub(crate) const MEMBERS_LISTED_MAX: usize = 1_000;
 
-/// Twice as many keys as members, since a key can be replaced.
-const VOUCHED_MAX: usize = 2 * MEMBERS_LISTED_MAX;
+/// Twice as many keys as members: one a family of TLS, or an old and a new one.
+pub(crate) const VOUCHED_MAX: usize = 2 * MEMBERS_LISTED_MAX;

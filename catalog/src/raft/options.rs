@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crypto::tls::{ClientTls, ServerTls};
 use crypto::{Digest, Signer};
 use openraft::{Config, SnapshotPolicy};
 use schemas::NodeId;
@@ -109,9 +110,9 @@ pub struct StartOptions {
     /// Where members call this node.
     pub listener: TcpListener,
     /// Mutual TLS for those who call; it must demand a certificate and speak `h2`.
-    pub server_tls: Arc<rustls::ServerConfig>,
+    pub server_tls: ServerTls,
     /// Mutual TLS for calling others; it must offer a certificate and speak `h2`.
-    pub client_tls: Arc<rustls::ClientConfig>,
+    pub client_tls: ClientTls,
     /// Timing, limits and rules.
     pub options: Options,
     /// Wall time.

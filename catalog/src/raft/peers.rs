@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crypto::Digest;
+use crypto::tls::ClientTls;
 use hyper_util::rt::TokioIo;
 use schemas::Timestamp;
 use schemas::command::Outcome;
@@ -20,7 +21,7 @@ use tonic::{Code, Request, Response, Status};
 use crate::Error;
 use crate::raft::clock::Clock;
 use crate::raft::codec::MESSAGE_BYTES_MAX;
-use crate::raft::directory::{Directory, MEMBERS_LISTED_MAX};
+use crate::raft::directory::{Directory, MEMBERS_LISTED_MAX, VOUCHED_MAX};
 use crate::raft::published::Published;
 use crate::raft::wire::proto;
 use crate::raft::wire::proto::raft_client::RaftClient;
@@ -31,7 +32,7 @@ pub(crate) struct Peers {
     pub(crate) clock: Clock,
     pub(crate) published: Arc<Published>,
     directory: Arc<Directory>,
-    tls: Arc<rustls::ClientConfig>,
+    tls: ClientTls,
     open: Mutex<BTreeMap<u64, (String, RaftClient<Channel>)>>,
 }
 
@@ -63,7 +64,7 @@ impl Peers {
         clock: Clock,
         published: Arc<Published>,
         directory: Arc<Directory>,
-        tls: Arc<rustls::ClientConfig>,
+        tls: ClientTls,
     ) -> Self {
         Self {
             me,
@@ -92,11 +93,10 @@ impl Peers {
     }
 
     fn connect(&self, raft_number: u64, address: &str) -> RaftClient<Channel> {
-        let (tls, directory) = (Arc::clone(&self.tls), Arc::clone(&self.directory));
+        let (tls, directory) = (self.tls.clone(), Arc::clone(&self.directory));
         let address = address.to_owned();
         let connector = tower::service_fn(move |_: Uri| {
-            let (tls, directory, address) =
-                (Arc::clone(&tls), Arc::clone(&directory), address.clone());
+            let (tls, directory, address) = (tls.clone(), Arc::clone(&directory), address.clone());
             async move {
                 let host = address
                     .rsplit_once(':')
@@ -210,7 +210,7 @@ impl Peers {
             let Ok(reply) = answered(CONNECT_TIME_MAX, call).await else {
                 continue;
             };
-            let entries = reply.entries.into_iter().take(MEMBERS_LISTED_MAX);
+            let entries = reply.entries.into_iter().take(VOUCHED_MAX);
             self.directory.vouch(entries.filter_map(|entry| {
                 let key = <[u8; Digest::BYTES]>::try_from(entry.transport_key.as_ref()).ok()?;
                 Some((Digest::from_bytes(key), entry.raft_number))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crypto::Digest;
-use crypto::tls::PeerTlsStream;
+use crypto::tls::{PeerTlsStream, ServerTls};
 use openraft::error::{InstallSnapshotError, RaftError};
 use schemas::NodeId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -34,7 +34,7 @@ use crate::raft::wire::proto::raft_server::{Raft, RaftServer};
 /// Serves members on `listener` until `stop`.
 pub(crate) fn serve(
     listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
+    tls: ServerTls,
     member: Arc<Member>,
     mut stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
@@ -311,18 +311,18 @@ impl Raft for Service {
         request: Request<proto::DirectoryRequest>,
     ) -> Result<Response<proto::DirectoryReply>, Status> {
         self.any_member(&request)?;
-        let entries = self
-            .member
-            .directory
-            .members()
-            .into_iter()
-            .map(|(raft_number, key, _)| {
-                let transport_key = Bytes::copy_from_slice(key.as_bytes());
-                proto::directory_reply::Entry {
-                    raft_number,
-                    transport_key,
-                }
-            });
+        let entries =
+            self.member
+                .directory
+                .members()
+                .into_iter()
+                .flat_map(|(raft_number, keys, _)| {
+                    keys.into_iter()
+                        .map(move |key| proto::directory_reply::Entry {
+                            raft_number,
+                            transport_key: Bytes::copy_from_slice(key.as_bytes()),
+                        })
+                });
         let index = self.member.published.view().index();
         Ok(Response::new(proto::DirectoryReply {
             entries: entries.collect(),

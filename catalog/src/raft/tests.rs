@@ -129,7 +129,13 @@ fn caller(world: &World, place: &raft_world::Place, number: u64) -> Peers {
     let tls = crypto::tls::client_config(&roots, Some(&place.identity), &[b"h2"]).unwrap();
     let published = Arc::new(Published::new(State::new()));
     let directory = Directory::new(Arc::clone(&published), Bootstrap::FederationRoot);
-    Peers::new(number, Clock::system(), published, Arc::new(directory), tls)
+    Peers::new(
+        number,
+        Clock::system(),
+        published,
+        Arc::new(directory),
+        tls.into(),
+    )
 }
 
 fn heartbeat(leader: u64) -> proto::AppendRequest {
@@ -180,7 +186,13 @@ async fn a_stranger_and_a_member_that_speaks_as_another_are_refused() {
     let tls = crypto::tls::client_config(&roots, Some(&foreign.identity), &[b"h2"]).unwrap();
     let published = Arc::new(Published::new(State::new()));
     let directory = Directory::new(Arc::clone(&published), Bootstrap::FederationRoot);
-    let peers = Peers::new(1, Clock::system(), published, Arc::new(directory), tls);
+    let peers = Peers::new(
+        1,
+        Clock::system(),
+        published,
+        Arc::new(directory),
+        tls.into(),
+    );
     let code = call(peers, 1).await;
     assert!(
         matches!(code, Code::Unavailable | Code::Unknown | Code::Cancelled),

@@ -29,7 +29,7 @@ impl Members {
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
         println!("{}", version.lines().next().unwrap_or("etcd"));
         let dir = cluster.scratch();
-        let roots = cluster.federation().roots.clone();
+        let roots = cluster.standard_roots();
         let ports: Vec<SocketAddr> = (0..6).map(|_| free_port()).collect();
         let (clients, peers) = ports.split_at(3);
         let all: Vec<String> = peers
@@ -40,7 +40,7 @@ impl Members {
         let validity = Validity::days(now().millis() - 60_000, 1);
         let mut children = Vec::new();
         for at in 0..3 {
-            let identity = cluster.issue(&format!("etcd-{at}"), validity);
+            let identity = cluster.issue_standard(&format!("etcd-{at}"), validity);
             let pem = dir.join(format!("etcd-{at}.pem"));
             std::fs::write(&pem, identity.to_pem().expect("a PEM text").as_bytes())
                 .expect("write an identity");

@@ -74,8 +74,8 @@ fn main() {
     let place = |name: &str, to: &[SocketAddr]| Place {
         name: name.to_owned(),
         addresses: to.to_vec(),
-        roots: cluster.federation().roots.clone(),
-        identity: Arc::new(cluster.identity(0)),
+        roots: cluster.standard_roots(),
+        identity: Arc::new(cluster.standard_identity(0)),
     };
     let kouan = place("kouan, signed by a person", &ours);
     let peer = etcd.as_ref().map(|it| place("etcd", it.addresses()));

@@ -34,7 +34,7 @@ pub(crate) fn serve(cluster: &Cluster) -> Vec<SocketAddr> {
     let roots = std::fs::read_to_string(&cluster.federation().roots);
     let roots = TlsRoots::from_pem(&roots.expect("read the roots")).expect("roots");
     let serve = |at: usize| {
-        let identity = cluster.identity(at);
+        let identity = cluster.standard_identity(at);
         let tls = server_config(&identity, ClientAuth::Required(&roots), &[b"h2"]).expect("TLS");
         let catalog = cluster.node(at).catalog().clone();
         cluster.run(async move {

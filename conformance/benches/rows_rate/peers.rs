@@ -61,7 +61,7 @@ pub(crate) fn nginx(folder: &Path, node: &Process, scratch: &Path) {
         .and_then(|it| it.local_addr())
         .expect("a free port")
         .port();
-    let identity = node.prepared.dir.join("tls/identity.pem");
+    let identity = node.prepared.dir.join("tls/standard.pem");
     let config = format!(
         "daemon off; worker_processes auto; pid {0}/nginx.pid; error_log {0}/nginx.log;\n\
          events {{}}\n\

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::serve::Listener;
 use crypto::tls::incoming::Incoming;
-use crypto::tls::{PeerTlsStream, ServerConfig, incoming};
+use crypto::tls::{PeerTlsStream, ServerTls, incoming};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ impl TlsListener {
     ///
     /// # Errors
     /// [`Error::Serve`] when the listener has no address.
-    pub fn new(listener: TcpListener, tls: Arc<ServerConfig>) -> Result<Self, Error> {
+    pub fn new(listener: TcpListener, tls: impl Into<ServerTls>) -> Result<Self, Error> {
         let address = listener.local_addr().map_err(|e| Error::Serve {
             why: format!("address: {e}"),
         })?;
@@ -74,7 +74,7 @@ impl AdminServer {
     pub fn start(
         router: Router,
         listener: TcpListener,
-        tls: Arc<ServerConfig>,
+        tls: impl Into<ServerTls>,
     ) -> Result<Self, Error> {
         let listener = TlsListener::new(listener, tls)?;
         let (stop, stopped) = oneshot::channel();
@@ -110,7 +110,7 @@ impl AdminServer {
 pub fn serve(
     parts: Parts,
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    tls: impl Into<ServerTls>,
 ) -> Result<AdminServer, Error> {
     AdminServer::start(openapi::router(Arc::new(parts)), listener, tls)
 }

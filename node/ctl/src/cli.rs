@@ -23,6 +23,7 @@ use schemas::{Jurisdiction, Timestamp};
 
 use crate::messages::Language;
 use crate::output::Format;
+use crate::profile::Offer;
 
 /// 口岸 kouan: share data between agencies, under law and on the record.
 #[derive(Debug, Parser)]
@@ -60,6 +61,9 @@ pub(crate) struct Global {
     /// PEM file of the certificates that may vouch for the node.
     #[arg(long, global = true, env = "KOUAN_ROOTS", value_name = "FILE")]
     pub(crate) roots: Option<PathBuf>,
+    /// What TLS to offer to the node; shangmi-only when neither this nor the profile says.
+    #[arg(long, global = true, env = "KOUAN_SUITES", value_enum)]
+    pub(crate) suites: Option<Offer>,
     /// Who you are.
     #[arg(long, global = true, env = "KOUAN_PERSON")]
     pub(crate) person: Option<String>,

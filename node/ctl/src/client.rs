@@ -20,7 +20,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use crate::Error;
 use crate::output::Terminal;
 use crate::problem::Problem;
-use crate::profile::{Session, Settings, base_url};
+use crate::profile::{Offer, Session, Settings, base_url};
 
 pub(crate) use publish::Upload;
 pub(crate) use session::{Password, now};
@@ -110,11 +110,12 @@ impl<'a> Client<'a> {
                 "it holds no certificate in PEM",
             ));
         }
+        let offer = settings.profile.suites.unwrap_or_default();
         Ok(Self {
             settings,
             terminal,
-            agent: agent(&roots, Some(settings.answer_timeout)),
-            patient: agent(&roots, None),
+            agent: agent(&roots, offer, Some(settings.answer_timeout)),
+            patient: agent(&roots, offer, None),
             server,
             data: settings
                 .profile
@@ -231,8 +232,11 @@ impl<'a> Client<'a> {
 }
 
 /// An agent that trusts these roots and nobody else.
-fn agent(roots: &[Certificate<'static>], whole: Option<Duration>) -> Agent {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+fn agent(roots: &[Certificate<'static>], offer: Offer, whole: Option<Duration>) -> Agent {
+    let provider = match offer {
+        Offer::ShangMiOnly => crypto::tls::shangmi::provider(),
+        Offer::Standard => std::sync::Arc::new(rustls::crypto::ring::default_provider()),
+    };
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::new_with_certs(roots))
         .unversioned_rustls_crypto_provider(provider)
@@ -346,7 +350,7 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        let agent = agent(&[], Some(Duration::from_secs(20)));
+        let agent = agent(&[], Offer::default(), Some(Duration::from_secs(20)));
         let failed = agent.get(format!("https://{free}/")).call().unwrap_err();
         assert_eq!(not_answered("s", failed).exit_code(), 7);
     }

@@ -23,6 +23,19 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// published in minutes.
 const JOB_TIMEOUT: Duration = Duration::from_secs(3_600);
 
+/// What TLS is offered to a node. There is no "either": whoever sits on the line could choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Offer {
+    /// RFC 8998: SM2, SM3 and SM4.
+    #[default]
+    #[value(name = "shangmi-only")]
+    #[serde(rename = "shangmi-only")]
+    ShangMiOnly,
+    /// P-256, and AES or ChaCha20; for nodes that do not speak RFC 8998.
+    Standard,
+}
+
 /// What a profile remembers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +49,9 @@ pub(crate) struct Profile {
     /// Certificates that may vouch for the node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) roots: Option<PathBuf>,
+    /// What TLS is offered to the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) suites: Option<Offer>,
     /// Who.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) person: Option<String>,
@@ -56,6 +72,7 @@ impl Profile {
             server: global.server.clone(),
             data_server: global.data_server.clone(),
             roots: global.roots.as_ref().map(whole),
+            suites: global.suites,
             person: global.person.clone(),
             key_file: global.key_file.as_ref().map(whole),
             passphrase_file: global.passphrase_file.as_ref().map(whole),
@@ -68,6 +85,7 @@ impl Profile {
             server: self.server.or(other.server),
             data_server: self.data_server.or(other.data_server),
             roots: self.roots.or(other.roots),
+            suites: self.suites.or(other.suites),
             person: self.person.or(other.person),
             key_file: self.key_file.or(other.key_file),
             passphrase_file: self.passphrase_file.or(other.passphrase_file),

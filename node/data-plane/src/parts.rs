@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use catalog::Catalog;
+use crypto::tls::ClientTls;
 use crypto::{Signer, Unwrapper};
 use enforcement::{Clock, EnforcementPoint, Sessions};
 use jobs::Jobs;
@@ -43,7 +44,7 @@ pub struct Parts {
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
     /// How it calls other nodes.
-    pub client_tls: Arc<rustls::ClientConfig>,
+    pub client_tls: ClientTls,
     /// Limits.
     pub options: Options,
 }

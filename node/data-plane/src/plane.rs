@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crypto::tls::PeerTlsStream;
+use crypto::tls::{PeerTlsStream, ServerTls};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -52,7 +52,7 @@ impl DataPlane {
     pub async fn start(
         parts: Arc<Parts>,
         listener: TcpListener,
-        server_tls: Arc<rustls::ServerConfig>,
+        server_tls: impl Into<ServerTls>,
     ) -> Result<Self, Error> {
         for folder in ["tables", "staging", "quarantine", "artefacts", "received"] {
             std::fs::create_dir_all(parts.dir.join(folder))

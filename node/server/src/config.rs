@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crypto::tls::Suites;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Error;
@@ -83,10 +84,26 @@ fn one() -> u32 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSection {
-    /// PEM file: certificate chain and key (mode 0600).
-    pub identity: PathBuf,
-    /// PEM file: certificates of the authorities whose nodes are let in.
+    /// PEM file: chain and key (mode 0600) of an SM2 certificate, shown to those who speak
+    /// RFC 8998.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shangmi: Option<PathBuf>,
+    /// PEM file: chain and key (mode 0600) of a P-256 certificate, shown to all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard: Option<PathBuf>,
+    /// PEM file: certificates of the authorities whose nodes are let in, of both families.
     pub roots: PathBuf,
+    /// PEM file: revocation lists of those authorities. With one list there must be one of each
+    /// authority that certifies, and none may be overdue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocations: Option<PathBuf>,
+    /// What this node offers when it calls another node.
+    #[serde(default = "shangmi_only")]
+    pub peers: Suites,
+}
+
+fn shangmi_only() -> Suites {
+    Suites::ShangMiOnly
 }
 
 /// The replicated catalog.
@@ -95,6 +112,8 @@ pub struct TlsSection {
 pub struct CatalogSection {
     /// Listener of Raft and forwarded writes: mutual TLS, members only.
     pub listen: String,
+    /// What TLS it speaks.
+    pub suites: Suites,
     /// This node's number in Raft, from 1.
     pub raft_number: u64,
     /// Time between heartbeats of the leader.
@@ -109,6 +128,7 @@ impl Default for CatalogSection {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:7401".to_owned(),
+            suites: Suites::ShangMiOnly,
             raft_number: 1,
             heartbeat: Span(200),
             election: Span(1_000),
@@ -123,12 +143,16 @@ impl Default for CatalogSection {
 pub struct DataPlaneSection {
     /// Listener of transfers between nodes (client certificate) and of uploads (bearer token).
     pub listen: String,
+    /// What TLS it speaks. People's programs upload here, so it usually takes both families; what
+    /// nodes speak among them is up to the one that calls.
+    pub suites: Suites,
 }
 
 impl Default for DataPlaneSection {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:7402".to_owned(),
+            suites: Suites::ShangMiPreferred,
         }
     }
 }
@@ -139,12 +163,15 @@ impl Default for DataPlaneSection {
 pub struct AdminSection {
     /// Listener of the REST interface.
     pub listen: String,
+    /// What TLS it speaks.
+    pub suites: Suites,
 }
 
 impl Default for AdminSection {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:7403".to_owned(),
+            suites: Suites::ShangMiPreferred,
         }
     }
 }
@@ -155,12 +182,15 @@ impl Default for AdminSection {
 pub struct OperationsSection {
     /// Listener of `/livez`, `/readyz` and `/metrics`.
     pub listen: String,
+    /// What TLS it speaks.
+    pub suites: Suites,
 }
 
 impl Default for OperationsSection {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:7404".to_owned(),
+            suites: Suites::ShangMiPreferred,
         }
     }
 }

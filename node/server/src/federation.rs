@@ -7,14 +7,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crypto::tls::TlsAuthority;
+use crypto::tls::Suites;
 use enforcement::{Clock as _, SystemClock};
 use schemas::command::{Command, Outcome, SignedProposal};
 use schemas::participant::{ParticipantKind, Role};
 use schemas::{Jurisdiction, LocalText, Timestamp};
 
 use crate::config::{Config, Span};
-use crate::init::{self, NewPerson, Plan, Prepared};
+use crate::init::{self, NewPerson, Plan, Prepared, TransportAuthorities};
 use crate::{Error, Listen, Listeners, Node, Settings};
 
 /// Longest wait for a node to see what another one wrote, in seconds.
@@ -84,9 +84,9 @@ impl Member {
 pub struct Federation {
     /// The members, the authority first.
     pub members: Vec<Member>,
-    /// Certifies transport keys.
-    pub authority: TlsAuthority,
-    /// PEM file of that authority's certificate, for clients.
+    /// Certify transport keys.
+    pub authorities: TransportAuthorities,
+    /// PEM file of their certificates, for clients.
     pub roots: PathBuf,
 }
 
@@ -98,11 +98,11 @@ impl Federation {
     /// The first step that fails.
     pub async fn start(dir: &Path, plans: &[MemberPlan]) -> Result<Self, Error> {
         let authority_dir = dir.join("authority");
-        let authority = init::create_authority(&authority_dir, now())?;
+        let authorities = TransportAuthorities::create(&authority_dir, now())?;
         let mut federation = Self {
             members: Vec::new(),
-            authority,
-            roots: authority_dir.join("roots.pem"),
+            authorities,
+            roots: authority_dir.join(init::ROOTS),
         };
         for (number, plan) in (1..).zip(plans) {
             let member = federation.start_member(dir, number, plan).await?;
@@ -148,10 +148,11 @@ impl Federation {
             jurisdiction: Jurisdiction::MAINLAND,
             listen,
             hosts: vec!["localhost".to_owned()],
+            suites: Suites::ShangMiOnly,
             staff: init::Staff::OneEach,
             now: now(),
         };
-        let prepared = init::prepare(&dir.join(&plan.node), &plan, &self.authority)?;
+        let prepared = init::prepare(&dir.join(&plan.node), &plan, &self.authorities)?;
         let settings = resolve(&prepared.config)?;
         let node = Node::start(settings, listeners).await?;
         Ok(Member {

@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crypto::keys::KeyFile;
-use crypto::tls::{TlsAuthority, TlsIdentity};
-use crypto::{SecretKey, Validity, Zeroizing};
+use crypto::tls::Suites;
+use crypto::{SecretKey, Zeroizing};
 use schemas::command::{Author, Command, PersonSignature, Proposal, SignedProposal};
 use schemas::participant::{KeyCustody, Node, Participant, ParticipantKind, Person, Role};
 use schemas::{
@@ -24,17 +24,16 @@ use crate::config::{
 };
 use crate::{Error, Listen};
 
+mod authorities;
 mod whole;
 
+pub(crate) use authorities::TLS_DAYS;
+pub use authorities::{REVOCATIONS, ROOTS, TransportAuthorities};
 pub use whole::create;
 
 /// PBKDF2 rounds for key files whose passphrase is 256 random bits: nobody guesses those, so
 /// rounds would only slow the start.
 const ROUNDS: u32 = crypto::keys::KEY_FILE_ITERATIONS_MIN;
-/// Life of a transport certificate in days.
-const TLS_DAYS: u32 = 397;
-/// Life of the transport authority in days.
-const AUTHORITY_DAYS: u32 = 3_650;
 /// How long the first persons may act, in milliseconds: a year, then roles are reviewed.
 const PERSON_LIFE_MS: i64 = 365 * 24 * 3_600 * 1_000;
 
@@ -55,8 +54,10 @@ pub struct Plan {
     pub jurisdiction: Jurisdiction,
     /// Where it listens.
     pub listen: Listen,
-    /// Names and addresses in its transport certificate.
+    /// Names and addresses in its transport certificates.
     pub hosts: Vec<String>,
+    /// What TLS it speaks with other nodes. People's programs may use standard TLS in any case.
+    pub suites: Suites,
     /// Who acts for the participant first.
     pub staff: Staff,
     /// Time now.
@@ -147,50 +148,16 @@ impl Prepared {
     }
 }
 
-/// Makes the transport authority of a new federation in `dir`.
-///
-/// # Errors
-/// [`Error::Crypto`] without random bytes, [`Error::File`] when the files exist or cannot be
-/// written.
-pub fn create_authority(dir: &Path, now: Timestamp) -> Result<TlsAuthority, Error> {
-    make_dir(dir)?;
-    let validity = Validity::days(now.millis(), AUTHORITY_DAYS);
-    let authority = TlsAuthority::create("kouan federation transport authority", validity)?;
-    write_new(
-        &dir.join("roots.pem"),
-        authority.certificate_pem()?.as_bytes(),
-    )?;
-    authority.write_new_key(dir.join("authority.key.pem"))?;
-    Ok(authority)
-}
-
-/// Opens the transport authority that [`create_authority`] made.
-///
-/// # Errors
-/// [`Error::File`] when a file is not there, [`Error::Crypto`] when it is not what it should be.
-pub fn open_authority(dir: &Path) -> Result<TlsAuthority, Error> {
-    let read = |name: &str| {
-        let path = dir.join(name);
-        std::fs::read_to_string(&path)
-            .map(Zeroizing::new)
-            .map_err(|e| Error::File {
-                what: "transport authority",
-                path,
-                why: e.to_string(),
-            })
-    };
-    Ok(TlsAuthority::from_pem(
-        &read("roots.pem")?,
-        &read("authority.key.pem")?,
-    )?)
-}
-
 /// Makes a node's directory.
 ///
 /// # Errors
 /// [`Error::File`] when the directory holds a configuration already or cannot be written;
 /// [`Error::Record`] for identifiers without the right form; [`Error::Crypto`].
-pub fn prepare(dir: &Path, plan: &Plan, authority: &TlsAuthority) -> Result<Prepared, Error> {
+pub fn prepare(
+    dir: &Path,
+    plan: &Plan,
+    authorities: &TransportAuthorities,
+) -> Result<Prepared, Error> {
     let names = Names::of(plan)?;
     let config = dir.join(CONFIG);
     if config.exists() {
@@ -208,13 +175,11 @@ pub fn prepare(dir: &Path, plan: &Plan, authority: &TlsAuthority) -> Result<Prep
     let signing = new_key(&dir.join("keys/signing.key"), &node_pass)?;
     let encryption = new_key(&dir.join("keys/encryption.key"), &node_pass)?;
 
-    let hosts: Vec<&str> = plan.hosts.iter().map(String::as_str).collect();
-    let validity = Validity::days(plan.now.millis(), TLS_DAYS);
-    let identity = TlsIdentity::issue(authority, &plan.node, &hosts, validity)?;
-    identity.write_new(dir.join("tls/identity.pem"))?;
+    let identities = authorities.issue(plan.suites, &plan.node, &plan.hosts, plan.now)?;
+    identities.write_new(&dir.join("tls"))?;
     write_new(
         &dir.join("tls/roots.pem"),
-        authority.certificate_pem()?.as_bytes(),
+        authorities.roots_pem()?.as_bytes(),
     )?;
 
     let participant = Participant {
@@ -238,7 +203,7 @@ pub fn prepare(dir: &Path, plan: &Plan, authority: &TlsAuthority) -> Result<Prep
         raft_address: called(plan, plan.listen.catalog),
         data_address: called(plan, plan.listen.data),
         api_address: called(plan, plan.listen.admin),
-        transport_key: identity.spki_digest(),
+        transport_keys: identities.bound(),
         signing: node_key.public().clone(),
         revision: 0,
     };
@@ -348,6 +313,11 @@ pub fn sign(
 
 fn write_config(path: &Path, plan: &Plan) -> Result<(), Error> {
     let section = |name: &str| PathBuf::from("keys").join(name);
+    // Where people's programs call too.
+    let both = match plan.suites {
+        Suites::ShangMiOnly | Suites::ShangMiPreferred => Suites::ShangMiPreferred,
+        Suites::Standard => Suites::Standard,
+    };
     let config = Config {
         node: NodeSection {
             id: plan.node.clone(),
@@ -363,22 +333,29 @@ fn write_config(path: &Path, plan: &Plan) -> Result<(), Error> {
             ledger_incarnation: 1,
         }],
         tls: TlsSection {
-            identity: PathBuf::from("tls/identity.pem"),
+            shangmi: (plan.suites != Suites::Standard).then(|| PathBuf::from("tls/shangmi.pem")),
+            standard: Some(PathBuf::from("tls/standard.pem")),
             roots: PathBuf::from("tls/roots.pem"),
+            revocations: None,
+            peers: plan.suites,
         },
         catalog: CatalogSection {
             listen: plan.listen.catalog.to_string(),
+            suites: plan.suites,
             raft_number: plan.raft_number,
             ..CatalogSection::default()
         },
         data_plane: DataPlaneSection {
             listen: plan.listen.data.to_string(),
+            suites: both,
         },
         admin: AdminSection {
             listen: plan.listen.admin.to_string(),
+            suites: both,
         },
         operations: OperationsSection {
             listen: plan.listen.operations.to_string(),
+            suites: both,
         },
         ledger: LedgerSection {
             checkpoint_every: Span(10_000),

@@ -13,6 +13,7 @@ pub mod operator;
 mod ops;
 mod settings;
 pub mod signals;
+mod transport;
 
 pub mod demo;
 
@@ -22,3 +23,4 @@ pub(crate) const ACCOUNTS_FILE: &str = "accounts.json";
 pub use error::Error;
 pub use node::{Addresses, Listeners, Node};
 pub use settings::{HostedKeys, Listen, Settings};
+pub use transport::{Shown, Transport};

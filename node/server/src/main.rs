@@ -1,4 +1,4 @@
-//! `kouan`, the node: `init`, `serve`, `check`, `account`, `demo`.
+//! `kouan`, the node: `init`, `ca`, `serve`, `check`, `account`, `demo`.
 //!
 //! It does not hold logic: it parses arguments, calls the library and turns errors into an exit
 //! code.
@@ -31,6 +31,13 @@ enum Commands {
     #[command(after_help = "Example: kouan init --dir /var/lib/kouan --node gd-1 \
         --participant gd.province --name-zh 广东省 --name-en Guangdong")]
     Init(operator::init::Arguments),
+    /// Transport certificates: authorities, requests, certificates, revocation lists.
+    #[command(
+        subcommand,
+        after_help = "Example: kouan ca issue --dir authority --request gd-2.csr.pem \
+            --out gd-2.cert.pem"
+    )]
+    Ca(operator::ca::Command),
     /// Run the node of a configuration file until SIGINT or SIGTERM.
     #[command(after_help = "Example: kouan serve --config /var/lib/kouan/kouan.toml")]
     Serve {
@@ -59,6 +66,7 @@ enum Commands {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Commands::Init(arguments) => operator::init::run(&arguments, now()),
+        Commands::Ca(command) => operator::ca::run(&command, now()),
         Commands::Account(command) => operator::account::run(&command),
         Commands::Serve { config } => serve(&config),
         Commands::Check { config } => check(&config),
@@ -154,10 +162,13 @@ fn check(path: &Path) -> Result<(), Error> {
             hosted.encryption.public().key_id()
         );
     }
-    println!(
-        "# transport key      {}",
-        settings.tls_identity.spki_digest()
-    );
+    for shown in settings.tls.certificates() {
+        let (family, key, end) = (shown.family, shown.key, shown.not_after);
+        println!("# transport key      {key} ({family}, until {end})");
+        if let Some(days) = shown.due(now()) {
+            println!("#   it ends in {days} days or less: kouan ca request begins a new one");
+        }
+    }
     println!("# all keys open; nothing was started");
     Ok(())
 }

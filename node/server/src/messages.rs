@@ -108,6 +108,7 @@ mod tests {
             include_str!("demo/real.rs"),
             include_str!("demo/teller.rs"),
             include_str!("operator/account.rs"),
+            include_str!("operator/ca.rs"),
             include_str!("operator/init.rs"),
         );
         let unused: Vec<_> = keys(Language::En)

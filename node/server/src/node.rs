@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use admin::AdminServer;
 use catalog::{Bootstrap, Catalog, Options as CatalogOptions, StartOptions};
-use crypto::tls::{ClientAuth, ClientConfig, ServerConfig, client_config, server_config};
+use crypto::tls::{ClientTls, ServerTls};
 use data_plane::{DataPlane, Hosted, SendRate};
 use enforcement::accounts::Accounts;
 use enforcement::{Clock, EnforcementPoint, Sessions, SystemClock, Witness};
@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use crate::config::{CatalogSection, Span};
 use crate::ops::{self, Health};
 use crate::settings::{HostedKeys, Settings};
-use crate::{Error, Listen};
+use crate::{Error, Listen, transport};
 
 /// The four listeners, bound before anything starts.
 pub struct Listeners {
@@ -120,12 +120,10 @@ impl Node {
         crypto::self_test()?;
         let addresses = listeners.addresses()?;
         let clock: Arc<SystemClock> = Arc::new(SystemClock::new());
-        let (identity, roots) = (&settings.tls_identity, &settings.tls_roots);
-        let client_tls = client_config(roots, Some(identity), H2)?;
+        let client_tls = settings.tls.peers()?;
 
         let jobs = Jobs::open(&settings.dir.join("jobs"))?;
-        let raft_tls = server_config(identity, ClientAuth::Required(roots), H2)?;
-        let raft = (listeners.catalog, raft_tls);
+        let raft = (listeners.catalog, settings.tls.catalog()?);
         let catalog = start_catalog(&settings, raft, client_tls.clone()).await?;
         let (hosted, ledgers) = open_all_hosted(&settings, &catalog, &clock)?;
         let points = gates(&hosted);
@@ -145,8 +143,7 @@ impl Node {
             client_tls,
             options,
         });
-        let data_tls = server_config(identity, ClientAuth::Optional(roots), WEB)?;
-        let data_plane = DataPlane::start(parts, listeners.data, data_tls).await?;
+        let data_plane = DataPlane::start(parts, listeners.data, settings.tls.data()?).await?;
         let parts = admin::Parts {
             node: settings.node.clone(),
             catalog: catalog.clone(),
@@ -155,7 +152,6 @@ impl Node {
             sessions,
             clock: clock.clone(),
         };
-        let web_tls = server_config(identity, ClientAuth::None, WEB)?;
         let health = Health {
             node: settings.node.clone(),
             catalog: catalog.clone(),
@@ -163,10 +159,12 @@ impl Node {
             jobs: jobs.clone(),
             moved,
             clock: clock.clone(),
+            certificates: settings.tls.certificates(),
         };
         let health = ops::router(Arc::new(health));
-        let admin = admin::serve(parts, listeners.admin, web_tls.clone())?;
-        let operations = AdminServer::start(health, listeners.operations, web_tls)?;
+        let admin = admin::serve(parts, listeners.admin, settings.tls.admin()?)?;
+        let operations =
+            AdminServer::start(health, listeners.operations, settings.tls.operations()?)?;
 
         let (stop, stopped) = watch::channel(false);
         let mut node = Self {
@@ -209,6 +207,11 @@ impl Node {
             };
             self.tasks.spawn(witness.run(stopped.clone()));
         }
+        self.tasks.spawn(transport::watch(
+            settings.tls.certificates(),
+            clock.clone(),
+            stopped.clone(),
+        ));
         self.tasks.spawn(watch_clock(
             self.catalog.clone(),
             clock.clone(),
@@ -315,8 +318,8 @@ impl Node {
 
 async fn start_catalog(
     settings: &Settings,
-    (listener, server_tls): (TcpListener, Arc<ServerConfig>),
-    client_tls: Arc<ClientConfig>,
+    (listener, server_tls): (TcpListener, ServerTls),
+    client_tls: ClientTls,
 ) -> Result<Catalog, Error> {
     let options = StartOptions {
         dir: settings.dir.join("catalog"),
@@ -449,9 +452,3 @@ async fn watch_clock(catalog: Catalog, clock: Arc<SystemClock>, mut stop: watch:
         }
     }
 }
-
-/// What members and programs speak.
-const H2: &[&[u8]] = &[b"h2"];
-
-/// What people's programs speak too.
-const WEB: &[&[u8]] = &[b"h2", b"http/1.1"];

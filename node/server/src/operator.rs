@@ -1,7 +1,8 @@
-//! What an operator types once, at the machine: `kouan init` and `kouan account`.
+//! What an operator types once, at the machine: `kouan init`, `kouan ca` and `kouan account`.
 //!
 //! It does not speak to a running node: it reads and writes the node's directory, as the user that
 //! the node runs as.
 
 pub mod account;
+pub mod ca;
 pub mod init;

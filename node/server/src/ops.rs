@@ -23,6 +23,8 @@ use prometheus_client::registry::Registry;
 use schemas::{NodeId, ParticipantId};
 use serde::Serialize;
 
+use crate::Shown;
+
 /// A view older than this is not served as ready, in milliseconds: G3 reads would be refused.
 const READY_AGE_MS_MAX: u64 = 60_000;
 
@@ -34,6 +36,7 @@ pub(crate) struct Health {
     pub(crate) jobs: Jobs,
     pub(crate) moved: Moved,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) certificates: Vec<Shown>,
 }
 
 /// Label names and their values.
@@ -45,6 +48,8 @@ struct Ready {
     node: NodeId,
     ready: bool,
     reasons: Vec<String>,
+    /// What will keep it from serving before long.
+    warnings: Vec<String>,
 }
 
 impl Health {
@@ -70,7 +75,20 @@ impl Health {
             node: self.node.clone(),
             ready: reasons.is_empty(),
             reasons,
+            warnings: self.warnings(),
         }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let now = self.clock.now();
+        let ending = self.certificates.iter().filter_map(|shown| {
+            let days = shown.due(now)?;
+            let (family, end) = (shown.family, shown.not_after);
+            Some(format!(
+                "the {family} transport certificate ends at {end}, in {days} days or less"
+            ))
+        });
+        ending.collect()
     }
 
     fn metrics(&self) -> Result<String, std::fmt::Error> {
@@ -118,6 +136,13 @@ impl Health {
             "1 within 30 s of the peers",
             u64::from(self.clock.is_trusted()),
         );
+        let ends = Family::<Labels, Gauge>::default();
+        for shown in &self.certificates {
+            ends.get_or_create(&labelled("family", shown.family))
+                .set(shown.not_after.millis().div_euclid(1_000));
+        }
+        let help = "When the transport certificate ends, in seconds since 1970";
+        registry.register("tls_certificate_not_after_seconds", help, ends);
         let counts = self.jobs.counts();
         let jobs = Family::<Labels, Gauge>::default();
         for state in [JobState::Queued, JobState::Running] {

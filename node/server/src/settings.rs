@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crypto::keys::KeyFile;
-use crypto::tls::{TlsIdentity, TlsRoots};
 use crypto::{SoftwareKey, Zeroizing};
 use schemas::{NodeId, ParticipantId};
 
 use crate::Error;
 use crate::config::{CatalogSection, Config, LedgerSection, ParticipantSection};
+use crate::transport::Transport;
 
 /// One participant that this node acts for, with its keys opened.
 pub struct HostedKeys {
@@ -37,10 +37,8 @@ pub struct Settings {
     pub signing: Arc<SoftwareKey>,
     /// For whom it acts.
     pub hosted: BTreeMap<ParticipantId, HostedKeys>,
-    /// Its transport certificate and key.
-    pub tls_identity: TlsIdentity,
-    /// The authorities whose nodes are let in.
-    pub tls_roots: TlsRoots,
+    /// Its transport certificates, and what they are used for.
+    pub tls: Transport,
     /// The replicated catalog.
     pub catalog: CatalogSection,
     /// The access ledgers.
@@ -99,8 +97,7 @@ impl Settings {
             admin: address("admin.listen", &config.admin.listen)?,
             operations: address("operations.listen", &config.operations.listen)?,
         };
-        let identity = read_text("TLS identity", &base.join(&config.tls.identity))?;
-        let roots = read_text("TLS roots", &base.join(&config.tls.roots))?;
+        let tls = Transport::resolve(&base, &config)?;
         Ok(Self {
             node: NodeId::parse(&config.node.id).map_err(|e| wrong(format!("node.id: {e}")))?,
             signing: open_key(
@@ -110,8 +107,7 @@ impl Settings {
             )?,
             dir: base,
             hosted,
-            tls_identity: TlsIdentity::from_pem(&identity)?,
-            tls_roots: TlsRoots::from_pem(&roots)?,
+            tls,
             catalog: config.catalog,
             ledger: config.ledger,
             listen,
@@ -153,7 +149,7 @@ fn open_key(what: &'static str, path: &Path, passphrase: &[u8]) -> Result<Arc<So
     Ok(Arc::new(SoftwareKey::new(secret)))
 }
 
-fn read_text(what: &'static str, path: &Path) -> Result<String, Error> {
+pub(crate) fn read_text(what: &'static str, path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|e| Error::File {
         what,
         path: path.to_owned(),

@@ -142,7 +142,7 @@ fix-refused = Do what the text says, or ask your administrator.
 fix-rows = See the rows with kouanctl dataset quarantine, repair them and publish again.
 fix-sign-in = Run kouanctl login.
 fix-timed-out = Wait longer with --timeout SECONDS; a job goes on at the node, kouanctl job wait waits for it.
-fix-unreachable = Check the address in --server, the network, and the certificates in --roots.
+fix-unreachable = Check the address in --server, the network, the certificates in --roots, and --suites: a node without RFC 8998 needs --suites standard.
 
 # Why a decision was no
 reason-role = no role of yours allows this

@@ -142,7 +142,7 @@ fix-refused = 请按说明处理,或联系本单位管理员。
 fix-rows = 请用 kouanctl dataset quarantine 查看问题行,修改后重新发布。
 fix-sign-in = 请执行 kouanctl login。
 fix-timed-out = 可用 --timeout 秒数 延长;作业仍在节点上运行,kouanctl job wait 继续等待。
-fix-unreachable = 请核对 --server 地址、网络和 --roots 证书文件。
+fix-unreachable = 请核对 --server 地址、网络、--roots 证书文件和 --suites:不支持 RFC 8998 的节点要用 --suites standard。
 
 # 拒绝的原因
 reason-role = 没有任何角色允许此操作

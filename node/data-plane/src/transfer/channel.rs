@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crypto::tls::{ClientConfig, connect};
+use crypto::tls::{ClientTls, connect};
 use hyper_util::rt::TokioIo;
 use schemas::participant::Node;
 use tonic::transport::{Endpoint, Uri};
@@ -28,7 +28,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 ///
 /// # Errors
 /// [`Failure::Unreachable`] when the node's address is none.
-pub(crate) fn client(node: &Node, tls: &Arc<ClientConfig>) -> Result<Client, Failure> {
+pub(crate) fn client(node: &Node, tls: &ClientTls) -> Result<Client, Failure> {
     let unusable = |why: &str| Failure::Unreachable {
         why: format!("{}: {why}", node.data_address),
     };
@@ -45,14 +45,16 @@ pub(crate) fn client(node: &Node, tls: &Arc<ClientConfig>) -> Result<Client, Fai
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-    let (tls, expected) = (Arc::clone(tls), node.transport_key);
+    let (tls, expected) = (tls.clone(), Arc::new(node.transport_keys.clone()));
     let connector = tower::service_fn(move |_: Uri| {
-        let (address, name, tls) = (address.clone(), name.clone(), Arc::clone(&tls));
+        let (address, name, tls) = (address.clone(), name.clone(), tls.clone());
+        let expected = Arc::clone(&expected);
         async move {
             let stream = connect(address.as_str(), &name, tls)
                 .await
                 .map_err(|error| std::io::Error::other(error.to_string()))?;
-            if stream.peer_spki() != Some(expected) {
+            let shown = stream.peer_spki();
+            if !shown.is_some_and(|key| expected.contains(&key)) {
                 return Err(std::io::Error::other(
                     "another node answers at this address",
                 ));

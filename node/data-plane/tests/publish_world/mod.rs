@@ -105,7 +105,9 @@ impl Provider {
             hosted: BTreeMap::from([(participant_id("port"), Arc::new(hosted))]),
             sessions: Arc::clone(&self.sessions),
             clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
-            client_tls: client_config(&roots, Some(&world.identity), &[b"h2"]).unwrap(),
+            client_tls: client_config(&roots, Some(&world.identity), &[b"h2"])
+                .unwrap()
+                .into(),
             options,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

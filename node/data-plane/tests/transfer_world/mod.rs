@@ -250,7 +250,9 @@ impl Side {
             hosted: BTreeMap::from([(participant_id(self.participant), Arc::new(hosted))]),
             sessions: Arc::new(Sessions::new()),
             clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
-            client_tls: client_config(&roots, Some(identity), &[b"h2"]).unwrap(),
+            client_tls: client_config(&roots, Some(identity), &[b"h2"])
+                .unwrap()
+                .into(),
             options: Options::default(),
         };
         let alpn: &[&[u8]] = &[b"h2", b"http/1.1"];
@@ -300,7 +302,10 @@ impl Side {
 
     /// The rows of a received table as CSV with a header, from the files that its log names.
     pub async fn received(&self, dataset: &str) -> String {
-        let folder = self.dir.join("received").join(dataset);
+        let folder = self.dir.join("received/customs").join(dataset);
+        let grants: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+        assert_eq!(grants.len(), 1, "one grant was used");
+        let folder = grants[0].as_ref().unwrap().path();
         let url = url::Url::from_directory_path(&folder).unwrap();
         let table = deltalake::open_table(url).await.unwrap();
         let mut files: Vec<PathBuf> = table

@@ -178,8 +178,12 @@ impl World {
             raft_number: 1,
             signer: software("node-authority"),
             listener,
-            server_tls: server_config(&identity, ClientAuth::Required(&roots), &[b"h2"]).unwrap(),
-            client_tls: client_config(&roots, Some(&identity), &[b"h2"]).unwrap(),
+            server_tls: server_config(&identity, ClientAuth::Required(&roots), &[b"h2"])
+                .unwrap()
+                .into(),
+            client_tls: client_config(&roots, Some(&identity), &[b"h2"])
+                .unwrap()
+                .into(),
             options: catalog::Options::default(),
             clock: catalog::Clock::system(),
         })
@@ -233,8 +237,12 @@ impl World {
             raft_number: number,
             signer: software(id),
             listener,
-            server_tls: server_config(&identity, ClientAuth::Required(&roots), &[b"h2"]).unwrap(),
-            client_tls: client_config(&roots, Some(&identity), &[b"h2"]).unwrap(),
+            server_tls: server_config(&identity, ClientAuth::Required(&roots), &[b"h2"])
+                .unwrap()
+                .into(),
+            client_tls: client_config(&roots, Some(&identity), &[b"h2"])
+                .unwrap()
+                .into(),
             options: catalog::Options::default(),
             clock: catalog::Clock::system(),
         })
@@ -289,7 +297,7 @@ impl World {
             raft_address: "127.0.0.1:1".to_owned(),
             data_address: data_address.to_owned(),
             api_address: "127.0.0.1:2".to_owned(),
-            transport_key: identity.spki_digest(),
+            transport_keys: [identity.spki_digest()].into(),
             signing: secret(id).public().clone(),
             revision: 0,
         }

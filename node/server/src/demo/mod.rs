@@ -138,7 +138,7 @@ fn directory(options: &Options) -> Result<(PathBuf, Option<tempfile::TempDir>), 
 async fn tell(options: &Options, teller: &Teller, dir: PathBuf) -> Result<(), Error> {
     teller.title("title", &[]);
     let federation = Federation::start(&dir, &plans()).await?;
-    story::founded(teller, &federation);
+    story::founded(teller, &federation).await?;
     let asked = options.clone();
     let told = teller.clone();
     // The story calls the nodes over REST and waits for answers; the nodes need the runtime.

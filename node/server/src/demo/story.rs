@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crypto::tls::{Family, PeerTlsStream};
 use enforcement::{Ask, EnforcementPoint, principal};
 use jobs::{Job, JobOutcome, JobState};
 use ledger::fsck;
@@ -21,8 +22,9 @@ use super::Options;
 use super::agency::{Agency, Wish};
 use super::generate::{self, Faults};
 use super::teller::{Teller, grouped, megabytes, rate};
-use crate::Error;
+use crate::config::Config;
 use crate::federation::{Federation, Member, now};
+use crate::{Error, Transport};
 
 /// Position of each agency in the plan.
 const PROVINCE: usize = 0;
@@ -54,7 +56,7 @@ pub(super) fn broken(step: &'static str, why: impl ToString) -> Error {
 }
 
 /// Three nodes are up and agree.
-pub(super) fn founded(teller: &Teller, federation: &Federation) {
+pub(super) async fn founded(teller: &Teller, federation: &Federation) -> Result<(), Error> {
     teller.step(
         "founded",
         &[("count", federation.members.len().to_string())],
@@ -73,6 +75,26 @@ pub(super) fn founded(teller: &Teller, federation: &Federation) {
             &status.state_digest.to_string()[..12],
         ));
     }
+    let (from, to) = (
+        &federation.members[GUANGZHOU],
+        &federation.members[PROVINCE],
+    );
+    let spoken = spoken_between(from, to).await?;
+    let what = match spoken.family() {
+        Family::ShangMi => "between-shangmi",
+        Family::Standard => "between-standard",
+    };
+    teller.line(what, &[("suite", spoken.suite_name())]);
+    Ok(())
+}
+
+/// A connection as one member makes it to another, to see what is agreed on.
+async fn spoken_between(from: &Member, to: &Member) -> Result<PeerTlsStream, Error> {
+    let path = &from.prepared.config;
+    let config = Config::read(path)?;
+    let tls = Transport::resolve(&config.directory(path), &config)?.peers()?;
+    let address = to.running()?.addresses().catalog;
+    Ok(crypto::tls::connect(address, "localhost", tls).await?)
 }
 
 /// Publish, refuse a bad file, request, approve, transfer, refuse the border, revoke.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{CONFIG, FOUNDING, Names, Plan, Prepared};
+use super::{CONFIG, FOUNDING, Names, Plan, Prepared, TransportAuthorities};
 use crate::Error;
 
 /// Everything that is made below the directory.
@@ -41,8 +41,8 @@ pub fn create(dir: &Path, plan: &Plan) -> Result<Prepared, Error> {
 }
 
 fn write(dir: &Path, plan: &Plan) -> Result<Prepared, Error> {
-    let authority = super::create_authority(&dir.join("authority"), plan.now)?;
-    let prepared = super::prepare(dir, plan, &authority)?;
+    let authorities = TransportAuthorities::create(&dir.join("authority"), plan.now)?;
+    let prepared = super::prepare(dir, plan, &authorities)?;
     super::write_founding(&prepared, plan.now)?;
     write_records(&prepared)?;
     Ok(prepared)
@@ -159,6 +159,7 @@ mod tests {
                 operations: any,
             },
             hosts: vec!["localhost".to_owned()],
+            suites: crypto::tls::Suites::ShangMiOnly,
             staff: Staff::TwoStewards,
             now: Timestamp::from_millis(1_790_000_000_000),
         }

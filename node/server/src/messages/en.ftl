@@ -1,6 +1,8 @@
 # The story of the demonstration.
 title = kouan: three agencies publish, request, approve, transfer, refuse and prove
 founded = { $count } nodes founded a federation: own directories, keys, TLS, Raft, ledgers
+between-shangmi = between the nodes: mutual TLS 1.3 with SM2 certificates, { $suite }, curveSM2, sm2sig_sm3 (RFC 8998)
+between-standard = between the nodes: mutual TLS 1.3, { $suite }
 publish = Guangzhou publishes { $rows } rows of port traffic ({ $size } CSV) under the data standard
 published = version { $version }: { $rows } rows published, { $quarantined } quarantined with reasons, { $stored } Parquet, { $seconds } s ({ $rate })
 dirty = Guangzhou uploads a dirty file: { $rows } rows, { $faulty } of them wrong
@@ -43,9 +45,14 @@ total = Done in { $seconds } s.
 init-made = Made { $dir }:
 init-before = Before others rely on this node:
 init-give-keys = 1. give each key file under persons/ to its person, and its passphrase separately;
-init-move-authority = 2. move authority/authority.key.pem off this machine;
+init-move-authority = 2. move authority/*.key.pem off this machine;
 init-hide-passphrase = 3. move keys/passphrase to where only the service can read it.
 init-next = Next: kouan serve --config { $config }
+ca-made = Made the authorities in { $dir }. Keep the .key.pem files off the network; roots.pem goes to every node and person.
+ca-requested = { $request } goes to the authority; { $key } stays here. Read this digest to the authority over another line: { $digest }
+ca-issued = Certified { $name } ({ $family }) for { $hosts }, { $days } days: { $path }. The key is { $digest }: compare it with what the node's operator reads to you.
+ca-joined = { $path } has key and certificate. Its key in the node's record (transport_keys) is { $digest }
+ca-revoked = { $path } names { $count } certificates; bring it to every node (tls.revocations), and the next lists within { $days } days. The catalog is faster: take the key out of the node's record.
 account-added = { $person } has an account now. The address above is for her authenticator, the line below it for one without a camera; neither is shown again.
 account-signs = The node keeps her key and signs for her: kouanctl login --password --person { $person }
 account-reads = She can read and change nothing: the node keeps no key of hers (--key-file). kouanctl login --password --person { $person }

@@ -1,6 +1,8 @@
 # 演示的叙述。
 title = 口岸 kouan：三个机构发布、申请、审批、传输、拒绝并举证
 founded = { $count } 个节点组成联合体：各自的目录、密钥、TLS、Raft 与台账
+between-shangmi = 节点之间：双向 TLS 1.3，SM2 证书，{ $suite }，curveSM2，sm2sig_sm3（RFC 8998）
+between-standard = 节点之间：双向 TLS 1.3，{ $suite }
 publish = 广州按数据标准发布 { $rows } 行港口作业数据（CSV { $size }）
 published = 第 { $version } 版：发布 { $rows } 行，隔离 { $quarantined } 行并注明原因，Parquet { $stored }，用时 { $seconds } 秒（{ $rate }）
 dirty = 广州上传一个问题文件：共 { $rows } 行，其中 { $faulty } 行有误
@@ -43,9 +45,14 @@ total = 完成，用时 { $seconds } 秒。
 init-made = 已建立 { $dir }：
 init-before = 在他人使用本节点之前：
 init-give-keys = 1. 将 persons/ 下的密钥文件分别交给本人，口令另行交付；
-init-move-authority = 2. 将 authority/authority.key.pem 移出本机；
+init-move-authority = 2. 将 authority/*.key.pem 移出本机；
 init-hide-passphrase = 3. 将 keys/passphrase 移到只有本服务可读的位置。
 init-next = 下一步：kouan serve --config { $config }
+ca-made = 已在 { $dir } 生成签发机构。.key.pem 文件不要联网保存;roots.pem 发给每个节点和人员。
+ca-requested = { $request } 交给签发机构;{ $key } 留在本机。请通过另一渠道向签发机构核对摘要:{ $digest }
+ca-issued = 已为 { $name }({ $family })签发证书,名称 { $hosts },有效期 { $days } 天:{ $path }。公钥摘要为 { $digest },请与节点运维人员核对。
+ca-joined = { $path } 含密钥和证书。节点目录记录(transport_keys)中的摘要为 { $digest }
+ca-revoked = { $path } 列出 { $count } 张被吊销的证书;请分发到每个节点(tls.revocations),并在 { $days } 天内签发下一份。更快的办法是从节点的目录记录中删除该公钥。
 account-added = { $person } 的账号已建立。以上地址供动态口令应用扫描，其下一行供手工输入；两者不再显示。
 account-signs = 节点保管其密钥并代为签名：kouanctl login --password --person { $person }
 account-reads = 节点未保管其密钥（--key-file），只能查阅，不能办理。kouanctl login --password --person { $person }

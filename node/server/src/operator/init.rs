@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crypto::tls::Suites;
 use schemas::participant::ParticipantKind;
 use schemas::{Jurisdiction, LocalText, Timestamp};
 
@@ -47,6 +48,10 @@ pub struct Arguments {
     /// Names or addresses under which others call this node, beside the address it listens on.
     #[arg(long = "host")]
     hosts: Vec<String>,
+    /// TLS between nodes: shangmi-only, shangmi-preferred or standard. People's programs may use
+    /// standard TLS in any case.
+    #[arg(long, default_value_t = Suites::ShangMiOnly, value_parser = parse_suites)]
+    suites: Suites,
     /// Language of what is printed; from LANG when absent.
     #[arg(long, value_enum)]
     lang: Option<Language>,
@@ -55,6 +60,11 @@ pub struct Arguments {
 fn parse_kind(text: &str) -> Result<ParticipantKind, String> {
     ParticipantKind::parse(text)
         .ok_or_else(|| "write STATE_ORGAN, AUTHORISED_ORGANISATION or ENTERPRISE".to_owned())
+}
+
+fn parse_suites(text: &str) -> Result<Suites, String> {
+    text.parse()
+        .map_err(|_| "write shangmi-only, shangmi-preferred or standard".to_owned())
 }
 
 /// Makes the directory, and says what comes next.
@@ -91,6 +101,7 @@ fn plan(arguments: &Arguments, now: Timestamp) -> Result<Plan, Error> {
             operations: port(3),
         },
         hosts: hosts(first, &arguments.hosts)?,
+        suites: arguments.suites,
         staff: Staff::TwoStewards,
         now,
     })
