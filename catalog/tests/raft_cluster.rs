@@ -141,3 +141,43 @@ async fn a_node_that_nobody_registered_is_not_added() {
     other.shutdown().await;
     catalog.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_clock_is_an_hour_off_does_not_move_the_federation_by_an_hour() {
+    let world = World::new();
+    let (places, members) = found_three(&world, &options()).await;
+    let members: Vec<&Catalog> = members.iter().flatten().collect();
+    let leader = || members[0].status().leader;
+    eventually("a leader whose clock was compared", || async {
+        leader().is_some()
+            && members
+                .iter()
+                .all(|member| member.clock_skew_ms().is_some())
+    })
+    .await;
+    let hour = 3_600_000;
+    let bad = leader().unwrap();
+    let at = usize::try_from(bad).unwrap() - 1;
+    for ahead in [hour, -hour] {
+        places[at]
+            .ahead_ms
+            .store(ahead, std::sync::atomic::Ordering::Relaxed);
+        eventually("the clock to be found wrong", || async {
+            members[at]
+                .clock_skew_ms()
+                .is_some_and(|skew| (skew - ahead).abs() < 60_000)
+        })
+        .await;
+        // Leader time goes on, and not by that clock, whoever leads by now.
+        let before = members[at].view().leader_time();
+        eventually("leader time to go on", || async {
+            members[at].view().leader_time() > before
+        })
+        .await;
+        let off = members[at].view().leader_time().millis_since(now());
+        assert!(off.abs() < 60_000, "leader time is {off} ms off");
+    }
+    for member in members {
+        member.shutdown().await;
+    }
+}

@@ -377,7 +377,16 @@ async fn tick(member: Arc<Member>, every: Duration, mut stop: watch::Receiver<bo
             _ = stop.wait_for(|stop| *stop) => return,
         }
         if member.leads() && member.published.view().authority().is_some() {
-            let now = member.peers.clock.now();
+            let others = {
+                let metrics = member.raft.server_metrics();
+                let metrics = metrics.borrow();
+                let membership = metrics.membership_config.membership();
+                membership.voter_ids().any(|voter| voter != member.me)
+            };
+            let own = member.peers.clock.now();
+            let Some(now) = member.published.time_to_tick(own, others) else {
+                continue;
+            };
             // A tick that finds no majority is of no use later.
             let _late = tokio::time::timeout(every * TICK_PATIENCE, member.tick(now)).await;
         }

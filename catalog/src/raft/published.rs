@@ -45,6 +45,16 @@ struct Currency {
 struct Skew {
     millis: i64,
     measured: Instant,
+    /// What the other clock showed then.
+    theirs: Timestamp,
+}
+
+impl Skew {
+    /// What the other clock shows now, by the steady clock of this node.
+    fn theirs_now(&self) -> Timestamp {
+        let since = i64::try_from(elapsed_ms(self.measured)).unwrap_or(i64::MAX);
+        self.theirs.plus_millis(since)
+    }
 }
 
 impl Published {
@@ -140,6 +150,7 @@ impl Published {
         let skew = Skew {
             millis: ours.millis_since(theirs),
             measured: steady(),
+            theirs,
         };
         self.currency().skews.insert(raft_number, skew);
     }
@@ -157,6 +168,33 @@ impl Published {
             .collect();
         skews.sort_unstable_by_key(|skew| skew.unsigned_abs());
         skews.get(skews.len().saturating_sub(1) / 2).copied()
+    }
+
+    /// What a leader may propose as the time when its own clock shows `own`: that, unless it is
+    /// further than [`TICK_SKEW_MS_MAX`] off what at least half of the others show; then what
+    /// they show. None when there are `others` and none was compared lately: a clock that nobody
+    /// vouches for moves nothing, since leader time never goes back.
+    pub(crate) fn time_to_tick(&self, own: Timestamp, others: bool) -> Option<Timestamp> {
+        if !others {
+            return Some(own);
+        }
+        let currency = self.currency();
+        let mut shown: Vec<i64> = currency
+            .skews
+            .values()
+            .filter(|skew| elapsed_ms(skew.measured) <= SKEW_AGE_MS_MAX)
+            .map(|skew| own.millis_since(skew.theirs_now()))
+            .collect();
+        shown.sort_unstable_by_key(|off| off.unsigned_abs());
+        let off = *shown.get(shown.len().saturating_sub(1) / 2)?;
+        if off.unsigned_abs() <= TICK_SKEW_MS_MAX {
+            return Some(own);
+        }
+        tracing::warn!(
+            off_ms = off,
+            "this clock is off the others'; theirs is the time"
+        );
+        Some(own.plus_millis(off.saturating_neg()))
     }
 
     fn currency(&self) -> MutexGuard<'_, Currency> {
@@ -178,5 +216,44 @@ impl Currency {
     }
 }
 
+/// How far a leader's clock may be off the others' and still be the federation's: thirty seconds,
+/// beyond which a node does not believe its clock either.
+const TICK_SKEW_MS_MAX: u64 = 30_000;
+
 /// A comparison older than this says nothing about the clocks now.
 const SKEW_AGE_MS_MAX: u64 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_proposes_the_time_that_others_vouch_for() {
+        let own = Timestamp::from_millis(1_790_000_000_000);
+        let hour = 3_600_000;
+        // How far the others' clocks are ahead of this one, and what is proposed.
+        for (others, expected) in [
+            (vec![], None),
+            (vec![0, 0], Some(0)),
+            (vec![29_000, -29_000], Some(29_000 - 29_000)),
+            (vec![-hour, -hour], Some(-hour)),
+            (vec![hour, hour], Some(hour)),
+            // One bad clock elsewhere moves nothing.
+            (vec![hour, 100], Some(0)),
+            (vec![hour, hour, 0, 0], Some(0)),
+            (vec![hour, hour, hour, 0], Some(hour)),
+        ] {
+            let published = Published::new(State::new());
+            for (number, ahead) in (2..).zip(&others) {
+                published.compare_clocks(number, own.plus_millis(*ahead), own);
+            }
+            let told = published.time_to_tick(own, true);
+            let near = match (told, expected) {
+                (Some(told), Some(off)) => told.millis_since(own.plus_millis(off)).abs() < 5_000,
+                (told, expected) => told.is_none() && expected.is_none(),
+            };
+            assert!(near, "{others:?}: {told:?}");
+            assert_eq!(published.time_to_tick(own, false), Some(own), "alone");
+        }
+    }
+}

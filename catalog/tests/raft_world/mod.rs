@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use catalog::{Applied, Catalog, Clock, Error, Options, StartOptions};
@@ -35,6 +36,13 @@ pub(crate) struct Place {
     pub(crate) address: String,
     pub(crate) identity: TlsIdentity,
     listener: Option<TcpListener>,
+    /// How far this member's clock is ahead, in milliseconds.
+    pub(crate) ahead_ms: Arc<AtomicI64>,
+}
+
+fn clock(ahead_ms: &Arc<AtomicI64>) -> Clock {
+    let (system, ahead_ms) = (Clock::system(), Arc::clone(ahead_ms));
+    Clock::new(move || system.now().plus_millis(ahead_ms.load(Ordering::Relaxed)))
 }
 
 /// The key of an owner, always the same: its scalar is a digest of the name.
@@ -90,6 +98,7 @@ impl World {
             address,
             identity,
             listener: Some(listener),
+            ahead_ms: Arc::default(),
         }
     }
 
@@ -129,7 +138,7 @@ impl World {
                 server_tls: server_tls.clone().into(),
                 client_tls: client_tls.clone().into(),
                 options: options.clone(),
-                clock: Clock::system(),
+                clock: clock(&place.ahead_ms),
             })
             .await;
             match started {
