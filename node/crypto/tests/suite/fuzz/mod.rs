@@ -17,6 +17,7 @@ use crypto::password::PasswordHash;
 use crypto::{Authority, Certificate, Digest, KeyFile, Label, SecretKey, Usage, Validity};
 use mutate::Fuzz;
 
+pub(crate) use samples::pem;
 use samples::{PASSPHRASE, SECRET, STREAM, TLS, first_flight, hello_of_server};
 
 /// Objects of X.509 at which readers differ: booleans, times, curves, algorithms, extensions.
@@ -78,6 +79,21 @@ fn changed_certificates() {
         DER_WORDS,
         1_500,
         targets::certificate,
+    );
+}
+
+#[test]
+fn changed_certificates_in_pem() {
+    let seeds: Vec<Vec<u8>> = certificates()
+        .iter()
+        .map(|it| it.to_pem().unwrap().into_bytes())
+        .collect();
+    check(
+        "certificate_pem",
+        &seeds,
+        PEM_WORDS,
+        1_500,
+        targets::certificate_pem,
     );
 }
 

@@ -6,8 +6,9 @@
 use crypto::merkle::{ConsistencyProof, InclusionProof};
 use crypto::password::PasswordHash;
 use crypto::seal::{Opener, SealedHeader, SealedTrailer};
-use crypto::tls::{Suites, TlsAuthority, TlsIdentity, TlsRoots, client_config};
+use crypto::tls::{CertificateDer, Suites, TlsAuthority, TlsIdentity, TlsRoots, client_config};
 use crypto::{Certificate, Digest, KeyFile, KeyId, Label, PublicKey, SecretKey, Signature};
+use rustls::pki_types::pem::PemObject as _;
 
 use super::samples::{PASSPHRASE, SECRET, STREAM, TLS, Tls, first_flight, pem, shake_hands, wait};
 
@@ -24,6 +25,20 @@ pub(crate) fn certificate(bytes: &[u8]) -> bool {
     let at_ms = read.not_before_ms();
     let own = read.verify_issued_by(&read, at_ms);
     assert_eq!(read.verify_issued_by(&read, at_ms), own);
+    true
+}
+
+/// A certificate in PEM: what it holds is a certificate in DER.
+pub(crate) fn certificate_pem(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    let Ok(read) = Certificate::from_pem(text) else {
+        return false;
+    };
+    assert_eq!(Certificate::from_der(read.as_der()).as_ref(), Ok(&read));
+    let unwrapped = CertificateDer::from_pem_slice(bytes).expect("two readers of PEM agree");
+    assert_eq!(unwrapped.as_ref(), read.as_der(), "no byte is repaired");
     true
 }
 
