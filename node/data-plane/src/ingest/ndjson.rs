@@ -1,8 +1,11 @@
 //! A block of NDJSON into rows: one JSON object a line.
 //!
 //! It does not keep members that the standard does not know: a row with such a member is kept out,
-//! because dropping it silently would publish less than was given.
+//! because dropping it silently would publish less than was given. So is a row that has a member
+//! twice: RFC 8259 leaves open which of the two counts.
 
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use super::blocks::Block;
@@ -58,8 +61,8 @@ impl NdjsonFile<'_> {
     }
 
     fn read_row(&self, line: &[u8], cells: &mut [Option<Value>], rows: &mut Rows<'_>) -> bool {
-        let members: Map<String, Value> = match serde_json::from_slice(line) {
-            Ok(members) => members,
+        let members = match serde_json::from_slice(line) {
+            Ok(Members(members)) => members,
             Err(source) => {
                 let raw = String::from_utf8_lossy(line);
                 rows.reject("json", format!("not one JSON object: {source}"), &raw);
@@ -69,7 +72,14 @@ impl NdjsonFile<'_> {
         cells.fill(None);
         for (name, value) in members {
             match self.plan.place(&name) {
-                Place::Column(at) => cells[at] = Some(value),
+                // A member and another that is renamed to it.
+                Place::Column(at) => {
+                    if cells[at].replace(value).is_some() {
+                        let name = super::quarantine::cut(&name);
+                        let why = format!("{name:?} is a column that has a value already");
+                        rows.fault_row("json", why);
+                    }
+                }
                 Place::Dropped => {}
                 Place::Unknown => {
                     let name = super::quarantine::cut(&name);
@@ -83,5 +93,38 @@ impl NdjsonFile<'_> {
         }
         rows.end_row();
         true
+    }
+}
+
+/// The members of an object, each once.
+struct Members(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Once;
+        impl<'de> Visitor<'de> for Once {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members, A::Error> {
+                let mut out = Map::new();
+                while let Some((name, value)) = members.next_entry::<String, Value>()? {
+                    match out.entry(name) {
+                        Entry::Vacant(free) => {
+                            free.insert(value);
+                        }
+                        Entry::Occupied(known) => {
+                            let name = super::quarantine::cut(known.key());
+                            return Err(A::Error::custom(format!("{name:?} occurs twice")));
+                        }
+                    }
+                }
+                Ok(Members(out))
+            }
+        }
+        reader.deserialize_map(Once)
     }
 }
