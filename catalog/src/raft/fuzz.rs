@@ -1,6 +1,6 @@
 //! What must hold for whatever bytes a member sends, and whatever a log or a snapshot's head holds.
 //!
-//! It does not choose the bytes: `tests` does, and `conformance/fuzz`. Each function says whether
+//! It does not choose the bytes: `tests` does. Each function says whether
 //! the bytes were valid.
 
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! Fuzzing of proposals, records and snapshots: `targets` says what must hold, here are valid
 //! inputs. Messages between members are fuzzed beside their parser.
 //!
-//! It does not follow coverage; `conformance/fuzz` does, with the same targets.
+//! It does not follow coverage.
 #![expect(
     clippy::expect_used,
     clippy::unwrap_used,

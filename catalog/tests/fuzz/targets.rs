@@ -1,6 +1,6 @@
 //! What must hold for whatever a member proposes, and whatever a leader or a disk gives as state.
 //!
-//! It does not choose the bytes: the tests beside it do, and `conformance/fuzz`. Each function
+//! It does not choose the bytes: the tests beside it do. Each function
 //! says whether the bytes were valid.
 
 use bytes::Bytes;

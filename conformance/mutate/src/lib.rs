@@ -1,7 +1,6 @@
 //! Fuzzing in `cargo test`: valid inputs of a parser, changed at random, the same way each time.
 //!
-//! It does not follow coverage: `conformance/fuzz` runs the same targets under libFuzzer, which
-//! does. A target is a function from bytes to whether they were valid; it panics when a promise is
+//! It does not follow coverage. A target is a function from bytes to whether they were valid; it panics when a promise is
 //! broken. What each target promises besides is checked here: it returns, and the memory that it
 //! holds is bounded by the input.
 //!
@@ -9,7 +8,7 @@
 //! |---|---|
 //! | `KOUAN_FUZZ_RUNS` | how many changed inputs each target gets, instead of its own number |
 //! | `KOUAN_FUZZ_SEED` | another sequence of changes than the usual one |
-//! | `KOUAN_FUZZ_CORPUS` | a folder that gets the valid inputs, for `conformance/fuzz` |
+//! | `KOUAN_FUZZ_CORPUS` | a folder that gets the valid inputs, for other fuzzers |
 
 mod mutator;
 
@@ -27,7 +26,7 @@ const HELD_BYTES_MAX_PER_BYTE: u64 = 512;
 /// Inputs of one target.
 #[derive(Clone, Copy, Debug)]
 pub struct Fuzz<'a> {
-    /// The target's name in `conformance/fuzz`.
+    /// The target's name.
     pub name: &'a str,
     /// Valid inputs. Each is checked to be one, so that they follow when a format changes.
     pub seeds: &'a [Vec<u8>],

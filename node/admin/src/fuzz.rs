@@ -1,6 +1,6 @@
 //! What must hold for whatever a caller sends over REST, before anybody is asked.
 //!
-//! It does not choose the bytes: the tests below do, and `conformance/fuzz`. Each function says
+//! It does not choose the bytes: the tests below do. Each function says
 //! whether the bytes were valid. Records in bodies are fuzzed where their types are.
 
 #![expect(clippy::panic, reason = "what must hold for any bytes")]

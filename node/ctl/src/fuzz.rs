@@ -1,6 +1,6 @@
 //! What must hold for whatever stands in the files of a person, or comes from a server.
 //!
-//! It does not choose the bytes: the tests below do, and `conformance/fuzz`. Each function says
+//! It does not choose the bytes: the tests below do. Each function says
 //! whether the bytes were valid. Evidence is fuzzed where it is verified, in the ledger.
 
 use crate::problem::Problem;

@@ -1,6 +1,6 @@
 //! What must hold for whatever bytes the store gives back as a job.
 //!
-//! It does not choose the bytes: the tests below do, and `conformance/fuzz`.
+//! It does not choose the bytes: the tests below do.
 
 use schemas::JobId;
 

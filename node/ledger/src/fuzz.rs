@@ -1,6 +1,6 @@
 //! What must hold for whatever bytes stand in a segment file.
 //!
-//! It does not choose the bytes: `tests::fuzz` does, and `conformance/fuzz`. A random change never
+//! It does not choose the bytes: `tests::fuzz` does. A random change never
 //! has the digests of a header and of a record's header, so they are put right here first; what
 //! lies behind them would not be reached otherwise.
 

@@ -1,6 +1,6 @@
 //! What must hold for whatever an operator writes into the configuration.
 //!
-//! It does not choose the bytes: the tests below do, and `conformance/fuzz`. Each function says
+//! It does not choose the bytes: the tests below do. Each function says
 //! whether the bytes were valid.
 
 use crate::config::{Config, Span};

@@ -1,6 +1,6 @@
 //! Fuzzing of policy text: `targets` says what must hold, here is the text that ships.
 //!
-//! It does not follow coverage; `conformance/fuzz` does, with the same targets.
+//! It does not follow coverage.
 #![expect(clippy::expect_used, reason = "what must hold")]
 
 mod targets;

@@ -1,6 +1,6 @@
 //! What must hold for whatever policy text a security officer adopts.
 //!
-//! It does not choose the text: the tests beside it do, and `conformance/fuzz`. Each function says
+//! It does not choose the text: the tests beside it do. Each function says
 //! whether the text can be put in force.
 
 use policies::{Pdp, shipped};

@@ -1,6 +1,6 @@
 //! What must hold for whatever a provider offers, and whatever a journal holds.
 //!
-//! It does not choose the bytes: the tests below do, and `conformance/fuzz`. Each function says
+//! It does not choose the bytes: the tests below do. Each function says
 //! whether the bytes were valid. An offer is signed here before it is read: a stranger's is refused
 //! before anything in it is looked at, and a provider's need not be well-meant.
 

@@ -1,6 +1,6 @@
 //! Fuzzing of what this crate reads: `targets` says what must hold, here are valid inputs.
 //!
-//! It does not follow coverage; `conformance/fuzz` does, with the same targets.
+//! It does not follow coverage.
 
 #![expect(
     clippy::expect_used,

@@ -1,6 +1,6 @@
 //! What must hold for whatever bytes a peer, a file or a person gives to this crate.
 //!
-//! It does not choose the bytes: the tests beside it do, and `conformance/fuzz`. Each function
+//! It does not choose the bytes: the tests beside it do. Each function
 //! says whether the bytes were valid.
 
 use crypto::merkle::{ConsistencyProof, InclusionProof};

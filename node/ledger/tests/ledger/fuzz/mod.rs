@@ -1,7 +1,7 @@
 //! Fuzzing of evidence: `targets` says what must hold, here are valid inputs. Files of segments
 //! are fuzzed beside their parser.
 //!
-//! It does not follow coverage; `conformance/fuzz` does, with the same targets.
+//! It does not follow coverage.
 
 #![expect(clippy::expect_used, reason = "set-up of tests, and what must hold")]
 

@@ -1,6 +1,6 @@
 //! What must hold for whatever an auditor is handed, or a member is sent.
 //!
-//! It does not choose the bytes: the tests beside it do, and `conformance/fuzz`. Each function
+//! It does not choose the bytes: the tests beside it do. Each function
 //! says whether the bytes were valid.
 
 use std::sync::LazyLock;
