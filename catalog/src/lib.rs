@@ -21,6 +21,9 @@ pub use error::Error;
 pub use raft::batcher::Applied;
 pub use raft::catalog::{Catalog, Status};
 pub use raft::clock::Clock;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use raft::fuzz;
 pub use raft::options::{
     BATCH_COMMANDS_MAX, Bootstrap, Options, PROPOSALS_QUEUED_BYTES_MAX, PROPOSALS_QUEUED_MAX,
     StartOptions,

@@ -18,6 +18,8 @@ pub(crate) mod clock;
 mod codec;
 mod directory;
 mod flusher;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod leading;
 mod log_store;
 mod member;

@@ -264,7 +264,7 @@ fn check_file(path: &Path) -> Result<(), Error> {
     ))
 }
 
-fn read_position(reader: &mut impl Read) -> Result<SnapshotMeta, Error> {
+pub(crate) fn read_position(reader: &mut impl Read) -> Result<SnapshotMeta, Error> {
     let failed = |source: io::Error| Error::malformed("snapshot", source);
     let mut magic = [0; MAGIC.len()];
     reader.read_exact(&mut magic).map_err(failed)?;

@@ -588,11 +588,16 @@ impl World {
         )
     }
 
+    /// Every record.
+    pub(crate) fn records_with_commands(&self) -> BTreeMap<RecordKey, Vec<u8>> {
+        self.state.records().map(Result::unwrap).collect()
+    }
+
     /// Every record but the remembered commands.
     pub(crate) fn records(&self) -> BTreeMap<RecordKey, Vec<u8>> {
-        let all = self.state.records().map(Result::unwrap);
-        all.filter(|(key, _)| key.kind() != RecordKind::Command)
-            .collect()
+        let mut records = self.records_with_commands();
+        records.retain(|key, _| key.kind() != RecordKind::Command);
+        records
     }
 
     pub(crate) fn view(&self) -> View {

@@ -8,6 +8,9 @@
 mod authn;
 mod change;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 mod openapi;
 mod page;

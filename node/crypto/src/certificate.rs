@@ -14,8 +14,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::pem::LineEnding;
-use x509_cert::der::{Decode as _, DecodePem as _, Encode as _, EncodePem as _};
+use x509_cert::der::pem::{LineEnding, PemLabel as _, decode_vec};
+use x509_cert::der::{Decode as _, Encode as _, EncodePem as _};
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages};
 
 use crate::Error;
@@ -108,9 +108,12 @@ impl Certificate {
         if pem.len() > CERTIFICATE_BYTES_MAX * 2 {
             return Err(refused("the PEM text is too long"));
         }
-        let parsed =
-            x509_cert::Certificate::from_pem(pem).map_err(|_| refused("not a PEM certificate"))?;
-        Self::from_parsed(parsed)
+        match decode_vec(pem.as_bytes()) {
+            // Not by the parser's own reader of PEM: it takes lengths that are not DER's, and the
+            // certificate would then have other bytes than the text.
+            Ok((x509_cert::Certificate::PEM_LABEL, der)) => Self::from_der(&der),
+            _ => Err(refused("not a PEM certificate")),
+        }
     }
 
     /// Writes PEM.

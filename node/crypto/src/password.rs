@@ -116,16 +116,20 @@ impl FromStr for PasswordHash {
             .parse()
             .map_err(|_| invalid("its rounds are not a number"))?;
         check_iterations(iterations)?;
-        let salt = crate::encoding::hex_array(next()?, "salt")?;
-        let hash = crate::encoding::hex_array(next()?, "password hash")?;
+        let read = Self {
+            iterations,
+            salt: crate::encoding::hex_array(next()?, "salt")?,
+            hash: crate::encoding::hex_array(next()?, "password hash")?,
+        };
         if parts.next().is_some() {
             return Err(invalid("it has more than five parts"));
         }
-        Ok(Self {
-            iterations,
-            salt,
-            hash,
-        })
+        // A number has other spellings: with a sign, with zeros before it.
+        if read.to_string() == text {
+            Ok(read)
+        } else {
+            Err(invalid("its rounds have another spelling"))
+        }
     }
 }
 

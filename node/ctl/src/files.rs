@@ -38,6 +38,17 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
+/// The bytes of a file that a stranger handed over; nothing when it is larger than any record.
+pub(crate) fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let wrong = |e| Error::file("read", path, e);
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(wrong)?;
+    let taken = file.take(RECORD_BYTES_MAX + 1).read_to_end(&mut bytes);
+    let taken = taken.map_err(wrong)?;
+    let fits = u64::try_from(taken).is_ok_and(|it| it <= RECORD_BYTES_MAX);
+    Ok(fits.then_some(bytes))
+}
+
 /// A JSON record in a file, or on stdin for `-`.
 pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let text = read_text(path)?;
@@ -131,6 +142,17 @@ mod tests {
             let refused = read_secret(&path).unwrap_err();
             assert!(matches!(refused, Error::OpenToOthers { .. }), "{mode:o}");
             assert_eq!(refused.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_larger_than_any_record_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("evidence.json");
+        let file = File::create(&path).unwrap();
+        for (length, is_read) in [(0, true), (RECORD_BYTES_MAX, true), (1 << 40, false)] {
+            file.set_len(length).unwrap();
+            assert_eq!(read_bounded(&path).unwrap().is_some(), is_read, "{length}");
         }
     }
 

@@ -9,6 +9,9 @@ mod client;
 mod commands;
 mod error;
 mod files;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod messages;
 mod output;
 mod problem;

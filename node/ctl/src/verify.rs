@@ -85,7 +85,9 @@ fn judge(checked: &[Value]) -> Result<(), Error> {
 fn check_file(path: &Path, keys: &[PublicKey], roots: &mut Roots) -> Result<Value, Error> {
     let file = path.display().to_string();
     let failed = |why: String| json!({"file": file, "verdict": "FAILED", "why": why});
-    let bytes = std::fs::read(path).map_err(|e| Error::file("read", path, e))?;
+    let Some(bytes) = files::read_bounded(path)? else {
+        return Ok(failed("it is larger than any evidence".to_owned()));
+    };
     let evidence: Evidence = match serde_json::from_slice(&bytes) {
         Ok(evidence) => evidence,
         Err(source) => return Ok(failed(source.to_string())),

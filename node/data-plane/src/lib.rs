@@ -30,3 +30,6 @@ pub(crate) mod transfer;
 pub use error::Error;
 pub use parts::{Hosted, Moved, Options, Parts, SendRate};
 pub use plane::DataPlane;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use transfer::fuzz;

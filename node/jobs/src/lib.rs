@@ -17,6 +17,9 @@
 //! failure the work begins again anyway.
 
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod job;
 mod list;
 mod record;

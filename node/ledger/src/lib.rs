@@ -45,6 +45,9 @@ pub mod entry;
 mod error;
 pub mod evidence;
 pub mod fsck;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod index;
 mod ledger;
 mod log;

@@ -113,16 +113,16 @@ impl SegmentHeader {
             participant,
             incarnation: u32::from_be_bytes(array(header, 20)),
         };
-        let first = u64::from_be_bytes(array(header, 12));
-        let prior_root = Digest::from_bytes(array(header, 24));
-        Ok((
-            Self {
-                ledger,
-                first,
-                prior_root,
-            },
-            digest,
-        ))
+        let read = Self {
+            ledger,
+            first: u64::from_be_bytes(array(header, 12)),
+            prior_root: Digest::from_bytes(array(header, 24)),
+        };
+        // The digest has no key, so it does not keep anyone from writing where zeros belong.
+        if read.encode(stream).0 != *header {
+            return Err(damaged("the header has bytes where zeros belong"));
+        }
+        Ok((read, digest))
     }
 }
 

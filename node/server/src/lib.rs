@@ -6,6 +6,9 @@
 pub mod config;
 mod error;
 pub mod federation;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod init;
 pub mod messages;
 mod node;

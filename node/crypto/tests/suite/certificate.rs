@@ -7,6 +7,7 @@
 
 use crypto::{Authority, Certificate, Error, SecretKey, Usage, Validity};
 
+use crate::fuzz::pem;
 use crate::vectors::{archive, left_out};
 
 const START_MS: i64 = 1_764_000_000_000;
@@ -124,6 +125,16 @@ fn every_changed_byte_of_a_certificate_is_refused() {
             .and_then(|it| it.verify_issued_by(home.certificate(), START_MS));
         assert!(outcome.is_err(), "byte {at}");
     }
+}
+
+#[test]
+fn a_certificate_that_is_not_der_is_refused_in_pem_too() {
+    let mut der = authority("home").certificate().as_der().to_vec();
+    // The explicit tag around the version says eleven bytes and has three.
+    let version = der.windows(5).position(|it| it == [0xa0, 3, 2, 1, 2]);
+    der[version.unwrap() + 1] = 11;
+    let text = pem("CERTIFICATE", &der);
+    assert!(Certificate::from_pem(&text).is_err(), "{text}");
 }
 
 #[test]

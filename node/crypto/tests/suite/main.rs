@@ -6,6 +6,7 @@
 
 mod certificate;
 mod digest;
+mod fuzz;
 mod keys;
 mod map;
 mod merkle;

@@ -33,6 +33,8 @@ fn a_damaged_password_hash_is_not_read() {
         text.replace("sm3", "md5"),
         text.replace("$1000$", "$0$"),
         text.replace("$1000$", "$-1$"),
+        text.replace("$1000$", "$+1000$"),
+        text.replace("$1000$", "$01000$"),
         costly,
         format!("{text}0"),
         format!("{text}$"),

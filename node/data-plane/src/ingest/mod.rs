@@ -17,6 +17,9 @@ mod check;
 mod columns;
 mod csv;
 mod encoding;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod ndjson;
 pub(crate) mod plan;
 pub(crate) mod quarantine;

@@ -77,7 +77,14 @@ impl NdjsonFile<'_> {
         cells.fill(None);
         for (name, value) in members {
             match self.plan.place(&name) {
-                Place::Column(at) => cells[at] = Some(value),
+                // A member and another that is renamed to it.
+                Place::Column(at) => {
+                    if cells[at].replace(value).is_some() {
+                        let name = super::quarantine::cut(&name);
+                        let why = format!("{name:?} is a column that has a value already");
+                        rows.fault_row("json", why);
+                    }
+                }
                 Place::Dropped => {}
                 Place::Unknown => {
                     let name = super::quarantine::cut(&name);

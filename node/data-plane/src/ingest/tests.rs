@@ -352,6 +352,16 @@ fn a_line_of_a_gigabyte_is_an_error_and_not_a_gigabyte_of_memory() {
 }
 
 #[test]
+fn an_ndjson_row_with_two_values_for_a_column_is_kept_out() {
+    let text = "{\"code\":\"440300\",\"name\":\"深圳\"}\n\
+                {\"code\":\"440300\",\"code\":\"440400\",\"name\":\"深圳\"}\n\
+                {\"code\":\"440300\",\"name\":\"深圳\",\"名称\":\"珠海\"}\n";
+    let (staged, rows, _) = ingest(&people(), "p.ndjson", text.as_bytes(), None).unwrap();
+    assert_eq!(rows, [json!({"code": "440300", "name": "深圳"})]);
+    assert_eq!(findings(&staged), ["2 - json -", "3 - json -"]);
+}
+
+#[test]
 fn ndjson_and_parquet_follow_the_same_rules_as_csv() {
     let text = "{\"code\":\"440300\",\"名称\":\"深圳\",\"count\":1,\"day\":\"24-11-2026\"}\n\
                 {\"code\":440100,\"name\":\"广州\"}\n\n\

@@ -4,6 +4,7 @@
 
 use crypto::Digest;
 use crypto::merkle::{leaf_digest, root_of};
+use crypto::seal::STREAM_BYTES_MAX;
 use schemas::{DatasetId, GrantId, ParticipantId, canonical};
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +59,7 @@ impl Manifest {
     }
 
     /// Checks what a manifest says of itself: names that were not chosen by a peer, a limited
-    /// number of files, and the root.
+    /// number of files and of bytes, and the root.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |why: &str| Error::Record {
             what: "read a manifest",
@@ -74,6 +75,10 @@ impl Manifest {
             .any(|(at, file)| file.name != file_name(at))
         {
             return Err(refuse("its files are not named by their position"));
+        }
+        // Whoever receives keeps 33 bytes of memory for each chunk.
+        if self.bytes() > STREAM_BYTES_MAX {
+            return Err(refuse("its files have more than 1 TiB"));
         }
         if self.artefact != root(&self.files)? {
             return Err(refuse("its root is not the one over its files"));
@@ -133,6 +138,10 @@ mod tests {
         let mut grown = manifest();
         grown.files[0].bytes = 4;
         assert!(grown.check().is_err());
+        let mut endless = manifest();
+        endless.files[0].bytes = STREAM_BYTES_MAX + 1;
+        endless.artefact = root(&endless.files).unwrap();
+        assert!(endless.check().is_err());
         let mut empty = manifest();
         empty.files.clear();
         assert!(empty.check().is_err());

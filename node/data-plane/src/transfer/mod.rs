@@ -21,6 +21,8 @@ mod channel;
 mod chunks;
 mod failure;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod journal;
 mod not_opened;
 mod offer;

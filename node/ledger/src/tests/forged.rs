@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use crypto::SoftwareKey;
 use crypto::merkle::leaf_digest;
+use crypto::{Digest, SoftwareKey};
 
 use super::*;
 use crate::fsck::{self, DamageKind};
-use crate::segment::{Kind, RecordHeader, SegmentHeader, Stream};
+use crate::segment::{HeaderFault, Kind, RecordHeader, SegmentHeader, Stream};
 use crate::store::{path_of, read_file};
 use crate::{Error, scan::scan};
 
@@ -35,6 +35,28 @@ fn forge(dir: &Path, segment: u64, index: u64) {
     file[start..start + 76].copy_from_slice(&header.encode(&digest));
     file[start + 76..start + 76 + forged.len()].copy_from_slice(&forged);
     fs::write(path_of(dir, Stream::Entries, segment), &file).unwrap();
+}
+
+#[test]
+fn a_header_with_bytes_where_zeros_belong_is_damaged() {
+    let header = SegmentHeader {
+        ledger: identity(),
+        first: 0,
+        prior_root: Digest::ZERO,
+    };
+    let (intact, _) = header.encode(Stream::Entries);
+    assert_eq!(
+        SegmentHeader::decode(&intact, Stream::Entries).map(|(read, _)| read),
+        Ok(header)
+    );
+    for at in [57 + 10, 152, 153, 223] {
+        let mut forged = intact;
+        forged[at] = 1;
+        let digest = Digest::of(&forged[..224]);
+        forged[224..].copy_from_slice(digest.as_bytes());
+        let read = SegmentHeader::decode(&forged, Stream::Entries);
+        assert!(matches!(read, Err(HeaderFault::Damaged(_))), "byte {at}");
+    }
 }
 
 fn ledger_of_four(dir: &Path, segment_bytes: u64, with_checkpoint: bool) {

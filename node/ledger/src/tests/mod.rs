@@ -1,6 +1,7 @@
 //! Tests that need what is inside: torn batches, forged records, a stalled writer.
 
 mod forged;
+mod fuzz;
 mod queue;
 mod torn;
 

@@ -7,6 +7,7 @@
 mod append;
 mod crash;
 mod damage;
+mod fuzz;
 mod proofs;
 
 use std::path::Path;
