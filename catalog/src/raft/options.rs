@@ -52,9 +52,9 @@ pub struct Options {
     pub snapshot_entries_kept: u64,
     /// How many proposals one batch may hold, at most [`BATCH_COMMANDS_MAX`].
     pub batch_commands: usize,
-    /// How many batches of this node are under way at once. Two overlap signing with syncing.
-    /// Each costs one signature and a verification on every voter, about 2 ms of a core in all,
-    /// so more of them means smaller ones and fewer commands a second, unless the leader is far.
+    /// How many batches of this node are under way at once. What arrives meanwhile makes the next
+    /// one larger, so one is the most commands a second: 512 of them a round trip, also when the
+    /// leader is far. More of them let a command wait for less than a round trip.
     pub batches_in_flight: usize,
     /// How many proposals wait on this node before it pushes back, at most
     /// [`PROPOSALS_QUEUED_MAX`].
@@ -78,7 +78,7 @@ impl Default for Options {
             snapshot_entries: 5_000,
             snapshot_entries_kept: 1_000,
             batch_commands: BATCH_COMMANDS_MAX,
-            batches_in_flight: 2,
+            batches_in_flight: 1,
             proposals_queued: PROPOSALS_QUEUED_MAX,
             answer: Duration::from_secs(10),
             store: Duration::from_millis(500),

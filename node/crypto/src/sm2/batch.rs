@@ -6,6 +6,7 @@
 //! of keys that sign often.
 
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -20,8 +21,10 @@ use crate::Error;
 ///
 /// [`Error::SignatureRejected`] when any one was not made by its key over its bytes.
 pub fn verify_batch(items: &[(PublicKey, Label, &[u8], &Signature)]) -> Result<(), Error> {
-    let threads = thread::available_parallelism()
-        .map_or(1, NonZeroUsize::get)
+    // The system is asked once: it reads files to say what a group of processes may use.
+    static CORES: OnceLock<usize> = OnceLock::new();
+    let cores = *CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZeroUsize::get));
+    let threads = cores
         .min(BATCH_THREADS_MAX)
         .min(items.len() / BATCH_ITEMS_PER_THREAD_MIN);
     let failed = AtomicBool::new(false);
