@@ -9,7 +9,8 @@ mod raft_world;
 
 use catalog::{Catalog, Error, Options};
 use raft_world::{
-    World, assert_applied, eventually, found_one, found_three, has, options, register, same_records,
+    World, assert_applied, eventually, found_one, found_three, has, now, options, register,
+    same_records,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

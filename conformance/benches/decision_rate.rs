@@ -1,4 +1,4 @@
-//! How long an answer of the gate takes with many grants in force: `cargo bench -p conformance
+//! How long an answer of the gate takes with many grants in force: `cargo bench --workspace
 //! --bench decision_rate`. Prints p50 and p99 in microseconds of the whole way (facts of the view,
 //! decision, durable ledger entry), alone and eight at a time, and of the decision alone.
 //!

@@ -1,5 +1,5 @@
-//! How many commands a second three voters agree on, beside etcd in the same run: `cargo bench -p
-//! conformance --bench catalog_rate -- [seconds] [clients ...]`.
+//! How many commands a second three voters agree on, beside etcd in the same run: `cargo bench
+//! --workspace --bench catalog_rate -- [seconds] [clients ...]`.
 //!
 //! It does not pass or fail: a figure belongs in RESULTS.md, with the machine it was taken on.
 //!

@@ -1,5 +1,5 @@
-//! How fast rows come in and go out, beside Polars and nginx in the same run: `cargo bench -p
-//! conformance --bench rows_rate -- lineitem.csv`.
+//! How fast rows come in and go out, beside Polars and nginx in the same run: `cargo bench
+//! --workspace --bench rows_rate -- lineitem.csv`.
 //!
 //! It does not pass or fail: a figure belongs in RESULTS.md, with the machine it was taken on.
 //!

@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 
 use crypto::seal::{SealedHeader, SealedTrailer, Sealer, StreamParameters};
 use crypto::tls::{
-    CertificateDer, ClientAuth, ClientConfig, ServerConfig, TlsAuthority, TlsIdentity, TlsRoots,
-    client_config, server_config,
+    ClientAuth, ClientConfig, ServerConfig, TlsAuthority, TlsIdentity, TlsRoots, client_config,
+    server_config,
 };
 use crypto::{Digest, SecretKey, SoftwareKey, Validity};
 use rustls::pki_types::ServerName;
@@ -191,12 +191,6 @@ pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy);
     let body: String = lines.map(|line| format!("{line}\n")).collect();
     format!("-----BEGIN {label}-----\n{body}-----END {label}-----\n")
-}
-
-/// The certificate in a PEM text.
-pub(crate) fn first_certificate(text: &str) -> Vec<u8> {
-    let der = CertificateDer::from_pem_slice(text.as_bytes());
-    der.expect("a certificate").to_vec()
 }
 
 /// Runs a future that does not wait for anything outside.
