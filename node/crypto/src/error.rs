@@ -52,8 +52,8 @@ pub enum Error {
     #[error("the sealed bytes are not what the sender sealed")]
     Rejected,
 
-    /// The key that would open a sealed stream is not among its recipients.
-    #[error("the stream is not sealed to key {key}; ask the sender to wrap it again for this key")]
+    /// The key that would open a sealed stream or an envelope is not among its recipients.
+    #[error("it is not sealed to key {key}; ask the sender to wrap it again for this key")]
     NotARecipient {
         /// The key that tried.
         key: KeyId,

@@ -6,6 +6,7 @@
 
 mod certificate;
 mod digest;
+mod envelope;
 mod keys;
 mod map;
 mod merkle;
