@@ -2,9 +2,10 @@
 //!
 //! It does not hand out private keys: a [`Signer`] signs and an [`Unwrapper`] opens wraps, and
 //! where the key lives is theirs to know. Both are async and may fail, because a module of
-//! GM/T 0018 is a device on a bus or a network.
+//! GM/T 0018 is a device on a bus or a network; [`sdf`] is for those.
 
 mod file;
+pub mod sdf;
 
 pub(crate) use file::write_private;
 pub use file::{

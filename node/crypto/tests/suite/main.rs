@@ -12,6 +12,7 @@ mod map;
 mod merkle;
 mod oracle;
 mod people;
+mod sdf;
 mod seal;
 mod shangmi;
 mod sm2;
