@@ -6,12 +6,14 @@
 
 mod certificate;
 mod digest;
+mod envelope;
 mod keys;
 mod map;
 mod merkle;
 mod oracle;
 mod people;
 mod request;
+mod sdf;
 mod seal;
 mod shangmi;
 mod sm2;
