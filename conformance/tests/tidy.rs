@@ -22,9 +22,9 @@ const CRATE_SHARE_PERCENT_MAX: usize = 30;
 /// Largest crate in lines.
 const CRATE_LINES_MAX: usize = 12_000;
 /// Crates that may be larger, and why. `crypto` has the same cipher and hash once for each kind of
-/// processor, and a curve and a TLS of its own; a crate of kernels would be a second place with
-/// `unsafe` in it.
-const LARGER_CRATES: &[(&str, usize)] = &[("node/crypto/src", 15_000)];
+/// processor, a curve and a TLS of its own, the envelopes of other systems and their devices; a
+/// crate of kernels would be a second place with `unsafe` in it.
+const LARGER_CRATES: &[(&str, usize)] = &[("node/crypto/src", 17_500)];
 
 /// Words that promise work not done. Written in pieces, so that this file does not break its rule.
 fn banned() -> Vec<String> {

@@ -13,10 +13,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use x509_cert::certificate::TbsCertificate;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::pem::{LineEnding, PemLabel as _, decode_vec};
 use x509_cert::der::{Decode as _, Encode as _, EncodePem as _};
-use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages};
+use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages, SubjectKeyIdentifier};
 
 use crate::Error;
 use crate::digest::{Digest, KeyId};
@@ -179,6 +180,19 @@ impl Certificate {
     #[must_use]
     pub fn serial(&self) -> String {
         hex::encode(self.parsed.tbs_certificate().serial_number().as_bytes())
+    }
+
+    /// What the issuer signed, for messages that name certificates.
+    pub(crate) fn tbs(&self) -> &TbsCertificate {
+        self.parsed.tbs_certificate()
+    }
+
+    /// The value of its extension subjectKeyIdentifier (RFC 5280, 4.2.1.2), if it has one.
+    pub(crate) fn subject_key_identifier(&self) -> Result<Option<Vec<u8>>, Error> {
+        let extension = self.tbs().get_extension::<SubjectKeyIdentifier>();
+        extension
+            .map(|found| found.map(|(_, identifier)| identifier.0.as_bytes().to_vec()))
+            .map_err(|_| refused("its subject key identifier cannot be read"))
     }
 
     fn from_parsed(parsed: x509_cert::Certificate) -> Result<Self, Error> {

@@ -52,8 +52,8 @@ pub enum Error {
     #[error("the sealed bytes are not what the sender sealed")]
     Rejected,
 
-    /// The key that would open a sealed stream is not among its recipients.
-    #[error("the stream is not sealed to key {key}; ask the sender to wrap it again for this key")]
+    /// The key that would open a sealed stream or an envelope is not among its recipients.
+    #[error("it is not sealed to key {key}; ask the sender to wrap it again for this key")]
     NotARecipient {
         /// The key that tried.
         key: KeyId,
@@ -146,6 +146,56 @@ pub enum Error {
         path: PathBuf,
         /// What the operating system said.
         kind: std::io::ErrorKind,
+    },
+
+    /// The library of a cryptographic device cannot be used at all.
+    #[error("load the device library {}: {reason}", path.display())]
+    DeviceLibrary {
+        /// The library.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
+    /// The library of a cryptographic device lacks a function of GM/T 0018.
+    #[error("the device library {} has no function {function}; ask the vendor", path.display())]
+    DeviceFunction {
+        /// The library.
+        path: PathBuf,
+        /// The function.
+        function: &'static str,
+    },
+
+    /// A function of a cryptographic device gave an error code.
+    #[error("{function} of the device failed with code {code:#010x}: {advice}")]
+    Device {
+        /// The function of GM/T 0018.
+        function: &'static str,
+        /// The code, by GM/T 0018-2012, appendix A, or the vendor's own.
+        code: u32,
+        /// What to do about it.
+        advice: &'static str,
+    },
+
+    /// A cryptographic device did not answer in time, or all its sessions were taken for so long.
+    #[error(
+        "{function} of the device did not answer within {limit_ms} ms; check the device, \
+         and restart the node if its calls hang"
+    )]
+    DeviceTimeout {
+        /// The function of GM/T 0018.
+        function: &'static str,
+        /// How long was waited, in milliseconds.
+        limit_ms: u64,
+    },
+
+    /// A cryptographic device gave an answer that cannot be true.
+    #[error("{function} of the device answered wrongly: {reason}; do not use this device")]
+    DeviceAnswer {
+        /// The function of GM/T 0018.
+        function: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
     },
 
     /// The certificate was not yet valid at the instant it was judged at.

@@ -2,9 +2,10 @@
 //!
 //! It does not hand out private keys: a [`Signer`] signs and an [`Unwrapper`] opens wraps, and
 //! where the key lives is theirs to know. Both are async and may fail, because a module of
-//! GM/T 0018 is a device on a bus or a network.
+//! GM/T 0018 is a device on a bus or a network; [`sdf`] is for those.
 
 mod file;
+pub mod sdf;
 
 pub(crate) use file::write_private;
 pub use file::{
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::digest::KeyId;
+use crate::envelope::SignedAttributes;
 use crate::sm2::{Label, PublicKey, SecretKey, Signature};
 
 /// Whatever can sign with one SM2 key.
@@ -35,6 +37,13 @@ pub trait Signer: Send + Sync {
     ///
     /// When the key cannot be used now: no random bytes, a module that does not answer.
     async fn sign(&self, label: Label, message: &[u8]) -> Result<Signature, Error>;
+
+    /// Signs the attributes of a message for another system, which have no label.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sign`].
+    async fn sign_attributes(&self, attributes: &SignedAttributes) -> Result<Signature, Error>;
 }
 
 /// Whatever can open secrets that were wrapped to one SM2 key.
@@ -94,6 +103,10 @@ impl Signer for SoftwareKey {
 
     async fn sign(&self, label: Label, message: &[u8]) -> Result<Signature, Error> {
         self.secret.sign(label, message)
+    }
+
+    async fn sign_attributes(&self, attributes: &SignedAttributes) -> Result<Signature, Error> {
+        self.secret.sign_unlabelled(attributes.as_der())
     }
 }
 

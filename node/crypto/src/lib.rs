@@ -9,8 +9,9 @@
 //! |---|---|---|
 //! | [`digest`] | SM3, HMAC, HKDF, PBKDF2 | GB/T 32905, RFC 2104, RFC 5869, RFC 8018 |
 //! | [`sm2`] | signatures with a purpose, key wraps | GB/T 32918.2, .4; GM/T 0009 |
-//! | [`keys`] | keys in software behind traits, key files | GM/T 0018 is the other side |
+//! | [`keys`] | keys behind traits: in software, in files, in devices | GM/T 0018 |
 //! | [`seal`] | sealed streams of known length | ours, over RFC 8998's SM4-GCM |
+//! | [`envelope`] | messages for other systems | GM/T 0010, GB/T 35275 |
 //! | [`Sm4Backend`] | which kernel seals here | GB/T 32907, NIST SP 800-38D |
 //! | [`merkle`] | trees and proofs, a map with a root | RFC 6962 and RFC 9162 over SM3 |
 //! | [`certificate`] | SM2 certificates and a small authority | RFC 5280, GM/T 0015 |
@@ -21,6 +22,7 @@
 pub mod certificate;
 pub mod digest;
 mod encoding;
+pub mod envelope;
 mod error;
 pub mod keys;
 #[doc(hidden)]
@@ -33,6 +35,7 @@ pub mod self_test;
 pub mod sm2;
 mod sm3;
 mod sm4;
+mod sm4cbc;
 mod sm4gcm;
 pub mod tls;
 pub mod totp;

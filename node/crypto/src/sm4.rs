@@ -44,6 +44,7 @@ use std::sync::OnceLock;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use batch::{BatchKernel as _, KeyStream};
+pub(crate) use portable::{DECRYPT_BLOCKS, Inverse};
 
 /// A block of SM4, and a tag of GCM, in bytes.
 pub(crate) const BLOCK_BYTES: usize = 16;

@@ -114,7 +114,8 @@ impl PublicKey {
         self.verify_digest(&self.message_digest(&[message]), signature)
     }
 
-    pub(super) fn verify_digest(
+    /// Checks a signature over a digest of [`Self::message_digest`].
+    pub(crate) fn verify_digest(
         &self,
         digest: &Digest,
         signature: &Signature,
@@ -128,7 +129,7 @@ impl PublicKey {
     }
 
     /// What this key signs for a message given in parts.
-    pub(super) fn message_digest(&self, parts: &[&[u8]]) -> Digest {
+    pub(crate) fn message_digest(&self, parts: &[&[u8]]) -> Digest {
         self.prepared.identity(self.coordinates()).message(parts)
     }
 

@@ -47,6 +47,13 @@ impl Signature {
         &self.der
     }
 
+    /// A signature of two scalars, big-endian.
+    pub(crate) fn from_scalars(r: &[u8; 32], s: &[u8; 32]) -> Result<Self, Error> {
+        sm2::dsa::Signature::from_scalars(*r, *s)
+            .map(|inner| Self::from_inner(&inner))
+            .map_err(|_| Error::InvalidSignature)
+    }
+
     pub(crate) fn from_inner(inner: &sm2::dsa::Signature) -> Self {
         Self {
             der: inner.to_der().as_ref().to_vec(),

@@ -1,14 +1,54 @@
 //! The kernel for every processor: [`super::bitslice`] and [`super::ghash`].
 //!
 //! It does not use vectors or special instructions, and it is what the others are tested against.
+//! It alone decrypts blocks, which counter mode never does.
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::batch::{BatchKernel, KeyStream};
 use super::bitslice::{LOW_BITS, Planes, broadcast, diffuse, slice, spread, substitute, unslice};
 use super::{BLOCK_BYTES, Expanded, ghash, schedule};
 
+/// How many blocks [`Inverse::decrypt`] takes at once.
+pub(crate) const DECRYPT_BLOCKS: usize = 16;
+
 /// Runs everywhere.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
+
+/// The round keys of one key in the order of decryption (GB/T 32907-2016, 7.2), wiped on drop.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(crate) struct Inverse([u32; 32]);
+
+impl Inverse {
+    /// Expands the key. In a box, so that a key that is moved leaves no copy behind.
+    pub(crate) fn new(key: &[u8; 16]) -> Box<Self> {
+        let mut inverse = Box::new(Self([0; 32]));
+        schedule::round_keys(key, substitute_word, &mut inverse.0);
+        inverse.0.reverse();
+        inverse
+    }
+
+    /// Decrypts sixteen blocks in place, each by itself.
+    pub(crate) fn decrypt(&self, blocks: &mut [[u8; BLOCK_BYTES]; DECRYPT_BLOCKS]) {
+        let word = |blocks: &[[u8; BLOCK_BYTES]; DECRYPT_BLOCKS], at: usize| {
+            slice(&std::array::from_fn(|i| {
+                u32::from_be_bytes(blocks[i].as_chunks().0[at])
+            }))
+        };
+        let mut state = [0, 1, 2, 3].map(|at| word(blocks, at));
+        for round_keys in self.0.as_chunks::<4>().0 {
+            four_rounds(&mut state, round_keys);
+        }
+        // The output is the last four words in reverse.
+        for (at, planes) in state.iter().rev().enumerate() {
+            for (block, word) in blocks.iter_mut().zip(unslice(planes)) {
+                block.as_chunks_mut().0[at] = word.to_be_bytes();
+            }
+        }
+        state.zeroize();
+    }
+}
 
 impl BatchKernel for Portable {
     fn round_keys(&self, key: &[u8; 16], round_keys: &mut [u32; 32]) {

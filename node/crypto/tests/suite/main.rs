@@ -6,6 +6,7 @@
 
 mod certificate;
 mod digest;
+mod envelope;
 mod fuzz;
 mod keys;
 mod map;
@@ -13,6 +14,7 @@ mod merkle;
 mod oracle;
 mod people;
 mod request;
+mod sdf;
 mod seal;
 mod shangmi;
 mod sm2;
