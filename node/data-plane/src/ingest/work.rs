@@ -113,8 +113,8 @@ fn open_parquet(
     let file = File::open(path).map_err(Error::io("open the uploaded file"))?;
     let unreadable =
         |source: parquet::errors::ParquetError| refuse(format!("no readable Parquet: {source}"));
-    // The Arrow schema that some writers add is not read: Arrow panics on one that is not valid, and
-    // the standard says what the columns are.
+    // The Arrow schema that some writers add is not read: Arrow panics on one that is not valid,
+    // and the standard says what the columns are.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder =
         ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(unreadable)?;
