@@ -13,7 +13,7 @@ use catalog::{Bootstrap, Catalog, Options as CatalogOptions, StartOptions};
 use crypto::tls::{ClientTls, ServerTls};
 use data_plane::{DataPlane, Hosted, SendRate};
 use enforcement::accounts::Accounts;
-use enforcement::{Clock, EnforcementPoint, Sessions, SystemClock, Witness};
+use enforcement::{EnforcementPoint, Sessions, SystemClock, Witness};
 use jobs::Jobs;
 use ledger::Ledger;
 use schemas::command::{Outcome, SignedProposal};
