@@ -161,7 +161,8 @@ fn a_catalog_without_room_takes_no_change_and_loses_none() {
     assert_eq!(again.refusal(), (503, "UNAVAILABLE"), "{again:?}");
     // What was agreed is still to be read.
     for id in &acknowledged {
-        assert_eq!(steward.get(&format!("/datasets/{id}")).status, 200, "{id}");
+        let answer = steward.get(&format!("/datasets/{id}"));
+        assert_eq!(answer.status, 200, "{id}: {answer:?}");
     }
 
     // A store that failed once is not written to again before it was opened anew.

@@ -36,6 +36,7 @@ const DATAFUSION: &[&str] = &["error.rs", "materialise/", "quality/"];
 ///
 /// `ingest/work.rs` reads the file that a steward uploaded, before it is a table.
 const ROW_READERS: &[&str] = &[
+    "ingest/fuzz.rs", // tests
     "ingest/work.rs",
     "materialise/",
     "quality/",

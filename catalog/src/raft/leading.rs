@@ -185,8 +185,8 @@ fn failure(error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>) -
     }
 }
 
-/// One entry syncs while the next is gathered. More of them would be smaller ones: each costs a sync
-/// on every voter and an exchange with every follower.
+/// One entry syncs while the next is gathered. More of them would be smaller ones: each costs a
+/// sync on every voter and an exchange with every follower.
 const ENTRIES_UNDER_WAY: usize = 2;
 
 /// Batches of all nodes that wait for an entry.

@@ -1,8 +1,8 @@
 //! Fuzzing in `cargo test`: valid inputs of a parser, changed at random, the same way each time.
 //!
-//! It does not follow coverage. A target is a function from bytes to whether they were valid; it panics when a promise is
-//! broken. What each target promises besides is checked here: it returns, and the memory that it
-//! holds is bounded by the input.
+//! It does not follow coverage. A target is a function from bytes to whether they were valid; it
+//! panics when a promise is broken. What each target promises besides is checked here: it returns,
+//! and the memory that it holds is bounded by the input.
 //!
 //! | environment | meaning |
 //! |---|---|
@@ -43,6 +43,15 @@ impl Fuzz<'_> {
     /// When a seed is not valid, and when the target breaks a promise; standard error then has the
     /// input, in hexadecimal.
     pub fn run(&self, target: impl Fn(&[u8]) -> bool) {
+        self.run_holding(HELD_BYTES_MAX, target);
+    }
+
+    /// As [`Fuzz::run`], for a target whose own buffers are larger: `held_bytes_max` is the memory
+    /// in bytes that it may hold at once, whatever the input.
+    ///
+    /// # Panics
+    /// As [`Fuzz::run`].
+    pub fn run_holding(&self, held_bytes_max: u64, target: impl Fn(&[u8]) -> bool) {
         for (at, seed) in self.seeds.iter().enumerate() {
             assert!(watched(&target, seed), "seed {at} is not valid");
             self.keep(at, seed);
@@ -54,7 +63,7 @@ impl Fuzz<'_> {
             let held = allocation_counter::measure(|| {
                 watched(&target, &input);
             });
-            let most = HELD_BYTES_MAX + HELD_BYTES_MAX_PER_BYTE * input.len() as u64;
+            let most = held_bytes_max + HELD_BYTES_MAX_PER_BYTE * input.len() as u64;
             assert!(
                 held.bytes_max <= most,
                 "{} bytes held, at most {most} may be, for {}",

@@ -13,7 +13,7 @@ use catalog::{Bootstrap, Catalog, Options as CatalogOptions, StartOptions};
 use crypto::tls::{ClientTls, ServerTls};
 use data_plane::{DataPlane, Hosted, SendRate};
 use enforcement::accounts::Accounts;
-use enforcement::{Clock, EnforcementPoint, Sessions, SystemClock, Witness};
+use enforcement::{EnforcementPoint, Sessions, SystemClock, Witness};
 use jobs::Jobs;
 use ledger::Ledger;
 use schemas::command::{Outcome, SignedProposal};
@@ -436,7 +436,7 @@ async fn keep_checkpoints(
 /// How often the own clock is compared with the federation's, in seconds.
 const CLOCK_WATCH_SECONDS: u64 = 5;
 
-/// Tells the node's clock how far it is off the leader's time: beyond 30 s it issues no permits.
+/// Tells the node's clock how far it is off the other members': beyond 30 s it issues no permits.
 async fn watch_clock(catalog: Catalog, clock: Arc<SystemClock>, mut stop: watch::Receiver<bool>) {
     let mut beat = tokio::time::interval(std::time::Duration::from_secs(CLOCK_WATCH_SECONDS));
     loop {
@@ -444,11 +444,9 @@ async fn watch_clock(catalog: Catalog, clock: Arc<SystemClock>, mut stop: watch:
             _ = beat.tick() => {}
             _ = stop.changed() => return,
         }
-        let leader_time = catalog.view().leader_time();
-        // Only a fresh view says what the others' clocks show now.
-        let fresh = catalog.staleness_ms() < CLOCK_WATCH_SECONDS * 1_000;
-        if fresh && leader_time.millis() > 0 {
-            clock.observe_offset_ms(clock.now().millis_since(leader_time));
+        // Leader time would not do: it stands still while nothing can be agreed on.
+        if let Some(ahead_ms) = catalog.clock_skew_ms() {
+            clock.observe_offset_ms(ahead_ms);
         }
     }
 }

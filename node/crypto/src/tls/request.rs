@@ -5,11 +5,13 @@
 
 use x509_cert::attr::Attribute;
 use x509_cert::builder::RequestBuilder;
+use x509_cert::der::asn1::{Any, ObjectIdentifier};
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::request::CertReq;
+use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use super::key::{TlsKey, verify_with};
 use super::{Family, TlsIdentity, pem};
@@ -111,6 +113,10 @@ impl TlsApplicant {
         }
         let request = CertReq::from_der(&der).map_err(|_| refused("its form"))?;
         let unreadable = |_| refused("its contents");
+        // What was parsed is what was read, so that nothing is certified that nobody signed.
+        if request.to_der().map_err(unreadable)? != der {
+            return Err(refused("its form"));
+        }
         let spki_der = request.info.public_key.to_der().map_err(unreadable)?;
         let signed = request.info.to_der().map_err(unreadable)?;
         let signature = request
@@ -118,6 +124,7 @@ impl TlsApplicant {
             .as_bytes()
             .ok_or_else(|| refused("its signature"))?;
         let family = verify_with(&spki_der, &signed, signature)?;
+        check_algorithm(family, &request.algorithm)?;
         let name = request.info.subject.common_name();
         let name = name.ok().flatten().ok_or_else(|| refused("its name"))?;
         let name = name.value().into_owned();
@@ -163,6 +170,21 @@ impl TlsApplicant {
     }
 }
 
+/// The signature says with which algorithm it was made, and that is the one of its key; some write
+/// no parameters, and some the parameter NULL.
+fn check_algorithm(family: Family, algorithm: &AlgorithmIdentifierOwned) -> Result<(), Error> {
+    let expected = match family {
+        Family::ShangMi => SM2_WITH_SM3,
+        Family::Standard => ECDSA_WITH_SHA256,
+    };
+    let parameters = algorithm.parameters.as_ref();
+    if algorithm.oid == expected && parameters.is_none_or(Any::is_null) {
+        Ok(())
+    } else {
+        Err(refused("its signature algorithm"))
+    }
+}
+
 /// The alternative names among the extensions that a request asks for.
 fn requested_names<'a>(
     attributes: impl Iterator<Item = &'a Attribute>,
@@ -205,13 +227,17 @@ fn readable(name: &GeneralName) -> Result<String, Error> {
 
 const LABEL: &str = "CERTIFICATE REQUEST";
 
+/// sm2sign-with-sm3, GM/T 0006.
+const SM2_WITH_SM3: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.156.10197.1.501");
+
+/// ecdsa-with-SHA256, RFC 5758 section 3.2.
+const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+
 /// extensionRequest, RFC 2985 section 5.4.2.
-const EXTENSION_REQUEST: x509_cert::der::asn1::ObjectIdentifier =
-    x509_cert::der::asn1::ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
+const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
 
 /// id-ce-subjectAltName, RFC 5280 section 4.2.1.6.
-const ALTERNATIVE_NAME: x509_cert::der::asn1::ObjectIdentifier =
-    x509_cert::der::asn1::ObjectIdentifier::new_unwrap("2.5.29.17");
+const ALTERNATIVE_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 
 const fn refused(reason: &'static str) -> Error {
     Error::InvalidEncoding {

@@ -1,5 +1,7 @@
 //! Requests for TLS certificates, from key to handshake, and everything that is none.
 
+#![expect(clippy::unwrap_used, reason = "set-up of tests")]
+
 use crypto::tls::{
     Family, REQUEST_BYTES_MAX, TlsApplicant, TlsAuthority, TlsIdentity, TlsRequest, certificates_of,
 };

@@ -7,7 +7,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 
 use super::blocks::{Block, Blocks, Layout};
 use super::csv::CsvFile;
@@ -111,7 +113,11 @@ fn open_parquet(
     let file = File::open(path).map_err(Error::io("open the uploaded file"))?;
     let unreadable =
         |source: parquet::errors::ParquetError| refuse(format!("no readable Parquet: {source}"));
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+    // The Arrow schema that some writers add is not read: Arrow panics on one that is not valid,
+    // and the standard says what the columns are.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(unreadable)?;
     let places = typed::places(ingest.plan, name, builder.schema())?;
     let batches = builder
         .with_batch_size(BATCH_ROWS)

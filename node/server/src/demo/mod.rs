@@ -137,7 +137,7 @@ fn directory(options: &Options) -> Result<(PathBuf, Option<tempfile::TempDir>), 
 
 async fn tell(options: &Options, teller: &Teller, dir: PathBuf) -> Result<(), Error> {
     teller.title("title", &[]);
-    let federation = Federation::start(&dir, &plans()).await?;
+    let federation = Box::pin(Federation::start(&dir, &plans())).await?;
     story::founded(teller, &federation).await?;
     let asked = options.clone();
     let told = teller.clone();
