@@ -1,14 +1,16 @@
 //! SM3 (GB/T 32905-2016): one message fast, and many messages side by side.
 //!
 //! One stream of SM3 is a chain that no vector shortens. Many messages are as many chains, and
-//! [`digests`] runs sixteen of them in one register (AVX-512) or eight (AVX2); the results are
-//! the same. It does not wipe what it hashed; HMAC and what derives keys stay with RustCrypto's
+//! [`digests`] runs sixteen of them in one register (AVX-512), eight (AVX2) or four (NEON); the
+//! results are the same. It does not wipe what it hashed; HMAC and what derives keys stay with RustCrypto's
 //! traits in [`crate::digest`].
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod lanes16;
+#[cfg(target_arch = "aarch64")]
+mod lanes4;
 #[cfg(target_arch = "x86_64")]
 mod lanes8;
 mod many;

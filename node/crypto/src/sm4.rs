@@ -5,6 +5,7 @@
 //! | [`gfni512`] | AVX-512, GFNI, VPCLMULQDQ | 64, hash stitched into the rounds | 64 blocks |
 //! | [`gfni256`] | AVX2, GFNI, PCLMULQDQ | 16 | 16 blocks |
 //! | [`aesni`] | AVX2, AES-NI, PCLMULQDQ | 16 | 16 blocks |
+//! | `neon` | NEON, AES and PMULL of aarch64 | 16 | 16 blocks |
 //! | [`portable`] | none | 16, as planes of bits | 1 block |
 //!
 //! All compute the same. The S-box is never a table: it is a linear map, an inversion in
@@ -14,8 +15,7 @@
 //!
 //! It does not touch memory or branch by what is secret, the key schedule included. Expanded
 //! keys and key streams in memory are wiped; what a compiler keeps in registers or spills to the
-//! stack for a moment is not, since no stable Rust reaches it. There is no kernel for aarch64
-//! yet; it takes [`portable`].
+//! stack for a moment is not, since no stable Rust reaches it.
 
 #[cfg(target_arch = "x86_64")]
 mod aesni;
@@ -29,8 +29,12 @@ mod gfni256;
 #[cfg(target_arch = "x86_64")]
 mod gfni512;
 mod ghash;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod schedule;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod shuffles;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 #[cfg(target_arch = "x86_64")]
@@ -61,16 +65,19 @@ pub enum Sm4Backend {
     Avx2Gfni,
     /// AVX2 with AES-NI and PCLMULQDQ.
     Avx2AesNi,
+    /// NEON with the AES and PMULL instructions of aarch64.
+    NeonAes,
     /// No special instructions.
     Portable,
 }
 
 impl Sm4Backend {
     /// Best first.
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Avx512Gfni,
         Self::Avx2Gfni,
         Self::Avx2AesNi,
+        Self::NeonAes,
         Self::Portable,
     ];
 
@@ -94,6 +101,7 @@ impl Sm4Backend {
             Self::Avx512Gfni => "avx512-gfni",
             Self::Avx2Gfni => "avx2-gfni",
             Self::Avx2AesNi => "avx2-aesni",
+            Self::NeonAes => "neon-aes",
             Self::Portable => "portable",
         }
     }
@@ -114,6 +122,8 @@ pub(crate) enum Kernel {
     Avx2Gfni(gfni256::Gfni256),
     #[cfg(target_arch = "x86_64")]
     Avx2AesNi(aesni::AesNi),
+    #[cfg(target_arch = "aarch64")]
+    NeonAes(neon::Neon),
     Portable(portable::Portable),
 }
 
@@ -136,8 +146,10 @@ impl Kernel {
             Sm4Backend::Avx2Gfni => gfni256::Gfni256::detect().map(Self::Avx2Gfni),
             #[cfg(target_arch = "x86_64")]
             Sm4Backend::Avx2AesNi => aesni::AesNi::detect().map(Self::Avx2AesNi),
+            #[cfg(target_arch = "aarch64")]
+            Sm4Backend::NeonAes => neon::Neon::detect().map(Self::NeonAes),
             Sm4Backend::Portable => Some(Self::Portable(portable::Portable)),
-            #[cfg(not(target_arch = "x86_64"))]
+            // Those of other architectures.
             _ => None,
         }
     }
@@ -151,6 +163,8 @@ impl Kernel {
             Self::Avx2Gfni(_) => Sm4Backend::Avx2Gfni,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2AesNi(_) => Sm4Backend::Avx2AesNi,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonAes(_) => Sm4Backend::NeonAes,
             Self::Portable(_) => Sm4Backend::Portable,
         }
     }
@@ -164,6 +178,8 @@ impl Kernel {
             Self::Avx2Gfni(kernel) => batch::expand(kernel, key, expanded),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2AesNi(kernel) => batch::expand(kernel, key, expanded),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonAes(kernel) => batch::expand(kernel, key, expanded),
             Self::Portable(kernel) => batch::expand(kernel, key, expanded),
         }
     }
@@ -204,6 +220,8 @@ impl Kernel {
             Self::Avx2Gfni(kernel) => kernel.key_stream(expanded, nonce, counter, out),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2AesNi(kernel) => kernel.key_stream(expanded, nonce, counter, out),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonAes(kernel) => kernel.key_stream(expanded, nonce, counter, out),
             Self::Portable(kernel) => kernel.key_stream(expanded, nonce, counter, out),
         }
     }
@@ -218,6 +236,8 @@ impl Kernel {
             Self::Avx2Gfni(kernel) => batch::crypt::<_, true>(kernel, expanded, message),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2AesNi(kernel) => batch::crypt::<_, true>(kernel, expanded, message),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonAes(kernel) => batch::crypt::<_, true>(kernel, expanded, message),
             Self::Portable(kernel) => batch::crypt::<_, true>(kernel, expanded, message),
         }
     }
@@ -232,6 +252,8 @@ impl Kernel {
             Self::Avx2Gfni(kernel) => batch::crypt::<_, false>(kernel, expanded, message),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2AesNi(kernel) => batch::crypt::<_, false>(kernel, expanded, message),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonAes(kernel) => batch::crypt::<_, false>(kernel, expanded, message),
             Self::Portable(kernel) => batch::crypt::<_, false>(kernel, expanded, message),
         }
     }

@@ -20,6 +20,8 @@ pub(crate) enum Lanes {
     Sixteen(super::lanes16::Lanes16),
     #[cfg(target_arch = "x86_64")]
     Eight(super::lanes8::Lanes8),
+    #[cfg(target_arch = "aarch64")]
+    Four(super::lanes4::Lanes4),
     One,
 }
 
@@ -31,7 +33,9 @@ impl Lanes {
             super::lanes16::Lanes16::detect().map(Self::Sixteen),
             super::lanes8::Lanes8::detect().map(Self::Eight),
         ];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        let wide = [super::lanes4::Lanes4::detect().map(Self::Four)];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let wide = [None];
         wide.into_iter().flatten().chain([Self::One])
     }
@@ -43,6 +47,8 @@ impl Lanes {
             Self::Sixteen(_) => 16,
             #[cfg(target_arch = "x86_64")]
             Self::Eight(_) => 8,
+            #[cfg(target_arch = "aarch64")]
+            Self::Four(_) => 4,
             Self::One => 1,
         }
     }
@@ -55,6 +61,8 @@ impl Lanes {
             Self::Sixteen(kernel) if messages.len() > 1 => side_by_side(&kernel, prefix, messages),
             #[cfg(target_arch = "x86_64")]
             Self::Eight(kernel) if messages.len() > 1 => side_by_side(&kernel, prefix, messages),
+            #[cfg(target_arch = "aarch64")]
+            Self::Four(kernel) if messages.len() > 1 => side_by_side(&kernel, prefix, messages),
             _ => messages.iter().map(|it| one(prefix, it)).collect(),
         }
     }

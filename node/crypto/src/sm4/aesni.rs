@@ -17,12 +17,10 @@ use std::arch::x86_64::{
 };
 
 use super::batch::{BATCH_BYTES, BatchKernel, KeyStream};
-use super::field::{
-    BitMatrix, POST_AES, POST_AES_ADD, PRE, PRE_ADD, ROUND_AES, ROUND_AES_ADD, UNDO_PRE, apply,
-};
+use super::field::{POST_AES, POST_AES_ADD, PRE, PRE_ADD};
 use super::schedule::{ALL_BYTES, Columns, columns, map};
+use super::shuffles::{Halves, PRE_HALVES, ROUND_HALVES, UNDO_PRE_HALVES, UNMOVED_ROTATIONS};
 use super::vector::{load_128, store_256};
-use super::ymm::rotation;
 use super::{BLOCK_BYTES, Expanded, clmul, schedule, ymm};
 
 /// Exists only where the processor has the instructions.
@@ -95,49 +93,6 @@ fn substitute(word: u32) -> u32 {
     map(&POST_COLUMNS, y.cast_unsigned()) ^ (ALL_BYTES * u32::from(POST_AES_ADD))
 }
 
-/// A linear map as its values for the lower and for the upper half of a byte.
-type Halves = [[u8; 16]; 2];
-
-const ROUND_HALVES: [Halves; 3] = [
-    halves(&ROUND_AES[0], ROUND_AES_ADD),
-    halves(&ROUND_AES[1], 0),
-    halves(&ROUND_AES[2], 0),
-];
-const PRE_HALVES: Halves = halves(&PRE, 0);
-const UNDO_PRE_HALVES: Halves = halves(&UNDO_PRE, 0);
-
-const fn halves(matrix: &BitMatrix, add: u8) -> Halves {
-    let mut halves = [[0; 16]; 2];
-    let mut x = 0;
-    while x < 16 {
-        halves[0][x as usize] = apply(matrix, x) ^ add;
-        halves[1][x as usize] = apply(matrix, x << 4);
-        x += 1;
-    }
-    halves
-}
-
-/// Where AES puts the byte that comes `by` places after each byte of a word. Row `r` of AES, a
-/// byte of each of the four words, moves `r` words down.
-const fn unmoved_rotation(by: u8) -> [u8; 16] {
-    let straight = rotation(by);
-    let mut places = [0; 16];
-    let mut i = 0;
-    while i < 16 {
-        let (column, row) = (straight[i] / 4, straight[i] % 4);
-        places[i] = (column + 4 - row) % 4 * 4 + row;
-        i += 1;
-    }
-    places
-}
-
-const ROTATIONS: [[u8; 16]; 4] = [
-    unmoved_rotation(0),
-    unmoved_rotation(1),
-    unmoved_rotation(2),
-    unmoved_rotation(3),
-];
-
 /// Looked-up maps in registers.
 struct Maps {
     round: [[__m256i; 2]; 3],
@@ -155,10 +110,10 @@ impl Maps {
                 both(&ROUND_HALVES[2]),
             ],
             rotate: [
-                twice(&ROTATIONS[0]),
-                twice(&ROTATIONS[1]),
-                twice(&ROTATIONS[2]),
-                twice(&ROTATIONS[3]),
+                twice(&UNMOVED_ROTATIONS[0]),
+                twice(&UNMOVED_ROTATIONS[1]),
+                twice(&UNMOVED_ROTATIONS[2]),
+                twice(&UNMOVED_ROTATIONS[3]),
             ],
         }
     }

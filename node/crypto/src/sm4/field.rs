@@ -38,8 +38,10 @@ pub(super) const POST_AES_ADD: u8 = AFFINE_ADD ^ apply(&POST_AES, AES_AFFINE_ADD
 /// L(B) = B + (B<<<2) + (B<<<10) + (B<<<18) + (B<<<24) is circulant over the four bytes of a
 /// word. Byte `i` of the result takes matrix 0 of byte `i`, matrix 1 of bytes `i+1` and `i+2`,
 /// and matrix 2 of byte `i+3`, counted from the most significant one.
+#[cfg(target_arch = "x86_64")]
 pub(super) const ROUND: [BitMatrix; 3] = round(&POST);
 /// The constant that a round adds to every byte.
+#[cfg(target_arch = "x86_64")]
 pub(super) const ROUND_ADD: u8 = apply(&PRE, AFFINE_ADD.rotate_left(2));
 
 /// [`ROUND`] and its constant after the AES S-box.

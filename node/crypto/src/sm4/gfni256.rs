@@ -13,8 +13,8 @@ use std::arch::x86_64::{
 
 use super::batch::{BATCH_BYTES, BatchKernel, KeyStream};
 use super::field::{AFFINE_ADD, BitMatrix, POST, PRE, PRE_ADD, ROUND, ROUND_ADD, UNDO_PRE};
+use super::shuffles::rotation;
 use super::vector::{load_128, store_256};
-use super::ymm::rotation;
 use super::{BLOCK_BYTES, Expanded, clmul, schedule, ymm};
 
 /// Exists only where the processor has the instructions.

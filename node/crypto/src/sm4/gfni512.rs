@@ -19,11 +19,11 @@ use zeroize::Zeroize as _;
 use super::batch::KeyStream;
 use super::field::{BitMatrix, PRE, ROUND, ROUND_ADD, UNDO_PRE};
 use super::gfni256::{round_keys, rows};
+use super::shuffles::rotation;
 use super::vector::{
     load_128, load_512, load_some, load_words, store_128, store_512, store_some, store_words,
 };
 use super::wide_clmul::{Product, absorb, powers};
-use super::ymm::rotation;
 use super::{BLOCK_BYTES, Expanded, Message, clmul};
 
 /// Exists only where the processor has the instructions.

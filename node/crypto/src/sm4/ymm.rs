@@ -3,17 +3,6 @@
 //! It does not contain functions but a macro that makes them, since a function is compiled for
 //! one set of instructions, and the two kernels have different ones.
 
-/// Which byte of a word of four bytes comes `by` places after each, for four words.
-pub(super) const fn rotation(by: u8) -> [u8; 16] {
-    let mut places = [0; 16];
-    let mut i = 0;
-    while i < 16 {
-        places[i as usize] = i / 4 * 4 + (i + by) % 4;
-        i += 1;
-    }
-    places
-}
-
 /// Makes `key_stream` and `key_stream_absorbing` for the module that calls it, which brings `Maps`
 /// with the methods `load`, `to_image`, `out_of_image` and `round`.
 macro_rules! key_stream {

@@ -136,6 +136,10 @@ const AAD_BYTES_MAX: usize = 0xfeff;
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::Value;
+
     use super::*;
 
     /// RFC 8998, appendix A.2.
@@ -166,6 +170,53 @@ mod tests {
             let mut text = sealed.clone();
             let outcome = cipher.open(&nonce, &aad, &mut text, &changed);
             assert_eq!((outcome, text), (Err(Error::Rejected), vec![0; 64]));
+        }
+    }
+
+    #[test]
+    fn sealing_and_opening_agree_with_wycheproof() {
+        let root = std::env::var_os("KOUAN_DATA").map_or_else(
+            || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+            PathBuf::from,
+        );
+        let name = "conformance/crypto/wycheproof_sm4_ccm.json";
+        let text = std::fs::read_to_string(root.join(name))
+            .unwrap_or_else(|error| panic!("set KOUAN_DATA to the folder of {name}: {error}"));
+        let file: Value = serde_json::from_str(&text).unwrap();
+        let mut checked = 0;
+        for group in file["testGroups"].as_array().unwrap() {
+            // Other lengths of nonces and tags are not offered.
+            if group["ivSize"] != 96 || group["tagSize"] != 128 {
+                continue;
+            }
+            for test in group["tests"].as_array().unwrap() {
+                agree_with(test);
+                checked += 1;
+            }
+        }
+        assert_eq!(checked, 39);
+    }
+
+    fn agree_with(test: &Value) {
+        let context = &test["tcId"];
+        let field = |name: &str| hex::decode(test[name].as_str().unwrap()).unwrap();
+        let cipher = Sm4Ccm::new(&field("key").try_into().unwrap());
+        let nonce = field("iv").try_into().unwrap();
+        let (aad, plain, sealed) = (field("aad"), field("msg"), field("ct"));
+        let tag = field("tag").try_into().unwrap();
+        let mut text = sealed.clone();
+        let outcome = cipher.open(&nonce, &aad, &mut text, &tag);
+        if test["result"] == "valid" {
+            assert_eq!((outcome, &text), (Ok(()), &plain), "{context}");
+            let made = cipher.seal(&nonce, &aad, &mut text);
+            assert_eq!((made, text), (Ok(tag), sealed), "{context}");
+        } else {
+            let nothing = vec![0; sealed.len()];
+            assert_eq!(
+                (outcome, text),
+                (Err(Error::Rejected), nothing),
+                "{context}"
+            );
         }
     }
 
