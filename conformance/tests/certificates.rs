@@ -1,5 +1,9 @@
 //! The life of a node's transport certificate, as its operator and the authority's live it: with
 //! the real `kouan ca`, on a running federation.
+#![expect(
+    clippy::expect_used,
+    reason = "a promise that is not kept ends the test"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -230,30 +234,33 @@ fn a_revoked_certificate_opens_no_port_of_a_node_that_has_the_list() {
     assert!(overdue.to_string().contains("expired"), "{overdue}");
 }
 
+/// A request for a P-256 certificate, made for `name` in a folder.
+fn request_in(folder: &Path, name: &str) {
+    let out = folder.join(name);
+    let mut arguments = vec!["ca", "request", "--family", "standard", "--name", name];
+    arguments.extend(["--host", "gd-2.example.cn", "--out", text(&out)]);
+    done(&arguments);
+}
+
+/// The authority's answer to the request in a file, which goes to another.
+fn issue(folder: &Path, request: &Path, answer: &Path) -> Said {
+    let authority = folder.join("authority");
+    let mut arguments = vec!["ca", "issue", "--dir", text(&authority)];
+    arguments.extend(["--request", text(request), "--out", text(answer)]);
+    kouan(&arguments)
+}
+
 #[test]
 fn what_is_no_request_gets_no_certificate() {
     let scratch = tempfile::tempdir().expect("a directory");
     let at = |name: &str| scratch.path().join(name);
-    let [authority, out] = ["authority", "gd-2"].map(at);
+    let authority = at("authority");
     done(&["ca", "init", "--dir", text(&authority)]);
     refused(&["ca", "init", "--dir", text(&authority)], "exists");
-    done(&[
-        "ca",
-        "request",
-        "--family",
-        "standard",
-        "--name",
-        "gd-2",
-        "--host",
-        "gd-2.example.cn",
-        "--host",
-        "10.1.2.3",
-        "--out",
-        text(&out),
-    ]);
+    request_in(scratch.path(), "gd-2");
     let request = std::fs::read_to_string(at("gd-2.csr.pem")).expect("a request");
     let key = std::fs::read_to_string(at("gd-2.key.pem")).expect("a key");
-    let mut flipped = request.clone().into_bytes();
+    let mut flipped = request.into_bytes();
     // In the middle of the base64 text, so within the key or the names.
     let middle = flipped.len() / 2;
     flipped[middle] = if flipped[middle] == b'A' { b'B' } else { b'A' };
@@ -267,81 +274,44 @@ fn what_is_no_request_gets_no_certificate() {
         ("empty", Vec::new(), "no PEM text"),
         ("long", vec![b'x'; 20_000], "more than 16 KiB"),
     ] {
-        let path = at(name);
+        let (path, answer) = (at(name), at(&format!("{name}.cert.pem")));
         std::fs::write(&path, content).expect("write it");
-        let answer = at(&format!("{name}.cert.pem"));
-        refused(
-            &[
-                "ca",
-                "issue",
-                "--dir",
-                text(&authority),
-                "--request",
-                text(&path),
-                "--out",
-                text(&answer),
-            ],
-            why,
-        );
+        let said = issue(scratch.path(), &path, &answer);
+        assert!(said.code == Some(1) && said.err.contains(why), "{said:?}");
         assert!(!answer.exists(), "{name}");
     }
+}
 
-    // The right certificate and another key do not become an identity.
-    let [request, answer, roots] = ["gd-2.csr.pem", "gd-2.cert.pem", "authority/roots.pem"].map(at);
-    done(&[
-        "ca",
-        "issue",
-        "--dir",
-        text(&authority),
-        "--request",
-        text(&request),
-        "--out",
-        text(&answer),
-    ]);
-    let other = at("other");
-    done(&[
-        "ca",
-        "request",
-        "--family",
-        "standard",
-        "--name",
-        "other",
-        "--host",
-        "other",
-        "--out",
-        text(&other),
-    ]);
-    let joined = at("gd-2.pem");
+#[test]
+fn a_certificate_and_another_key_do_not_become_an_identity() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| scratch.path().join(name);
+    let (authority, foreign) = (at("authority"), at("foreign"));
+    done(&["ca", "init", "--dir", text(&authority)]);
+    done(&["ca", "init", "--dir", text(&foreign)]);
+    request_in(scratch.path(), "gd-2");
+    request_in(scratch.path(), "other");
+    let (answer, joined) = (at("gd-2.cert.pem"), at("gd-2.pem"));
+    let said = issue(scratch.path(), &at("gd-2.csr.pem"), &answer);
+    assert_eq!(said.code, Some(0), "{said:?}");
     let join = |key: &str, roots: &Path| {
-        let key = at(key);
-        let arguments = [
-            "ca",
-            "join",
-            "--key",
-            text(&key),
-            "--certificate",
-            text(&answer),
-            "--roots",
-            text(roots),
-            "--out",
-            text(&joined),
-        ];
+        let (key, roots) = (at(key), roots.join("roots.pem"));
+        let mut arguments = vec!["ca", "join", "--key", text(&key)];
+        arguments.extend(["--certificate", text(&answer), "--roots", text(&roots)]);
+        arguments.extend(["--out", text(&joined)]);
         kouan(&arguments)
     };
-    let wrong = join("other.key.pem", &roots);
-    assert!(
-        wrong.code == Some(1) && wrong.err.contains("its key is another one"),
-        "{wrong:?}"
-    );
-    let foreign = at("foreign");
-    done(&["ca", "init", "--dir", text(&foreign)]);
-    let unknown = join("gd-2.key.pem", &foreign.join("roots.pem"));
-    assert!(
-        unknown.code == Some(1) && unknown.err.contains("BadSignature"),
-        "{unknown:?}"
-    );
-    assert!(!joined.exists());
-    let good = join("gd-2.key.pem", &roots);
+    for (key, roots, why) in [
+        ("other.key.pem", &authority, "its key is another one"),
+        // It has the same name and another key.
+        ("gd-2.key.pem", &foreign, "BadSignature"),
+    ] {
+        let said = join(key, roots);
+        assert!(said.code == Some(1) && said.err.contains(why), "{said:?}");
+        assert!(!joined.exists());
+    }
+    let good = join("gd-2.key.pem", &authority);
     assert_eq!(good.code, Some(0), "{good:?}");
-    assert!(identity(&joined).not_after_ms() > now().plus_millis(390 * 24 * 3_600_000).millis());
+    let year = now().plus_millis(390 * 24 * 3_600_000).millis();
+    assert!(identity(&joined).not_after_ms() > year);
 }

@@ -1,6 +1,10 @@
 //! What TLS each port of a node speaks, and what a configuration that cannot be kept says.
 //!
 //! The handshakes themselves, both ways and against other stacks, are in the tests of `crypto`.
+#![expect(
+    clippy::expect_used,
+    reason = "a promise that is not kept ends the test"
+)]
 
 use std::net::SocketAddr;
 
