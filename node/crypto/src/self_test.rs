@@ -11,6 +11,7 @@ use crate::digest::{Digest, hkdf_sm3, hmac_sm3};
 use crate::sm2::{Label, PublicKey, SecretKey, Signature};
 use crate::sm4::Kernel;
 use crate::sm4gcm::Sm4Gcm;
+use crate::tls::shangmi::{Aead as _, Sm4Ccm};
 
 /// Which self-tests ran and how long each took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,7 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("SM4 block, GB/T 32907-2016 A.1", sm4_known_answer),
     ("SM4-GCM, RFC 8998 A.1", sm4_gcm_known_answer),
+    ("SM4-CCM, RFC 8998 A.2", sm4_ccm_known_answer),
     ("HMAC-SM3, RFC 2202 case 2 over SM3", hmac_known_answer),
     ("HKDF-SM3, RFC 5869 case 1 over SM3", hkdf_known_answer),
     ("SM2 verification, GB/T 32918.5-2017 A.2", sm2_known_answer),
@@ -94,8 +96,8 @@ fn sm4_known_answer() -> Result<(), Error> {
 
 fn sm4_gcm_known_answer() -> Result<(), Error> {
     let cipher = Sm4Gcm::new(&bytes(SM4_KEY)?);
-    let (nonce, aad) = (bytes(GCM_NONCE)?, bytes::<20>(GCM_AAD)?);
-    let plain: [u8; 64] = bytes(GCM_PLAIN)?;
+    let (nonce, aad) = (bytes(AEAD_NONCE)?, bytes::<20>(AEAD_AAD)?);
+    let plain: [u8; 64] = bytes(AEAD_PLAIN)?;
     let mut buffer = plain.to_vec();
     cipher.seal_in_place(&nonce, &aad, &mut buffer)?;
     expect(&hex::encode(&buffer), GCM_SEALED)?;
@@ -107,6 +109,24 @@ fn sm4_gcm_known_answer() -> Result<(), Error> {
     changed[0] ^= 1;
     match cipher.open_in_place(&nonce, &aad, &mut changed) {
         Err(Error::Rejected) if changed.is_empty() => Ok(()),
+        _ => Err(Error::Rejected),
+    }
+}
+
+fn sm4_ccm_known_answer() -> Result<(), Error> {
+    let cipher = Sm4Ccm::new(&bytes(SM4_KEY)?);
+    let (nonce, aad) = (bytes(AEAD_NONCE)?, bytes::<20>(AEAD_AAD)?);
+    let plain: [u8; 64] = bytes(AEAD_PLAIN)?;
+    let mut text = plain;
+    let mut tag = cipher.seal(&nonce, &aad, &mut text)?;
+    expect(&hex::encode([&text[..], &tag].concat()), CCM_SEALED)?;
+    cipher.open(&nonce, &aad, &mut text, &tag)?;
+    if text != plain {
+        return Err(Error::Rejected);
+    }
+    tag[0] ^= 1;
+    match cipher.open(&nonce, &aad, &mut text, &tag) {
+        Err(Error::Rejected) if text == [0; 64] => Ok(()),
         _ => Err(Error::Rejected),
     }
 }
@@ -185,13 +205,16 @@ const SM3_ABC: &str = "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8
 const SM3_ABCD_16: &str = "debe9ff92275b8a138604889c18e5a4d6fdb70e5387e5765293dcba39c0c5732";
 const SM4_KEY: &str = "0123456789abcdeffedcba9876543210";
 const SM4_BLOCK: &str = "681edf34d206965e86b3e94f536e4246";
-const GCM_NONCE: &str = "00001234567800000000abcd";
-const GCM_AAD: &str = "feedfacedeadbeeffeedfacedeadbeefabaddad2";
-const GCM_PLAIN: &str = "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccdddddddddddddddd\
-                         eeeeeeeeeeeeeeeeffffffffffffffffeeeeeeeeeeeeeeeeaaaaaaaaaaaaaaaa";
+const AEAD_NONCE: &str = "00001234567800000000abcd";
+const AEAD_AAD: &str = "feedfacedeadbeeffeedfacedeadbeefabaddad2";
+const AEAD_PLAIN: &str = "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccdddddddddddddddd\
+                          eeeeeeeeeeeeeeeeffffffffffffffffeeeeeeeeeeeeeeeeaaaaaaaaaaaaaaaa";
 const GCM_SEALED: &str = "17f399f08c67d5ee19d0dc9969c4bb7d5fd46fd3756489069157b282bb200735\
                           d82710ca5c22f0ccfa7cbf93d496ac15a56834cbcf98c397b4024a2691233b8d\
                           83de3541e4c2b58177e065a9bf7b62ec";
+const CCM_SEALED: &str = "48af93501fa62adbcd414cce6034d895dda1bf8f132f042098661572e7483094\
+                          fd12e518ce062c98acee28d95df4416bed31a2f04476c18bb40c84a74b97dc5b\
+                          16842d4fa186f56ab33256971fa110f4";
 const HMAC_JEFE: &str = "2e87f1d16862e6d964b50a5200bf2b10b764faa9680a296a2405f24bec39f882";
 const HKDF_SALT: &str = "000102030405060708090a0b0c";
 const HKDF_INFO: &str = "f0f1f2f3f4f5f6f7f8f9";

@@ -24,7 +24,9 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, GetRandomFailed, SecureRandom};
 use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
+pub(crate) use ccm::Sm4Ccm;
 pub(super) use leaf::SigningLeaf;
+pub(crate) use record::Aead;
 
 /// `TLS_SM4_GCM_SM3`, RFC 8998 section 2.
 pub const TLS_SM4_GCM_SM3: CipherSuite = CipherSuite::Unknown(0x00c6);

@@ -115,6 +115,7 @@ fn the_self_tests_pass_and_are_reported() {
             "SM3 side by side, GB/T 32905-2016 A.1, A.2",
             "SM4 block, GB/T 32907-2016 A.1",
             "SM4-GCM, RFC 8998 A.1",
+            "SM4-CCM, RFC 8998 A.2",
             "HMAC-SM3, RFC 2202 case 2 over SM3",
             "HKDF-SM3, RFC 5869 case 1 over SM3",
             "SM2 verification, GB/T 32918.5-2017 A.2",

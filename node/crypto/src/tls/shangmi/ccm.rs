@@ -12,7 +12,7 @@ use crate::sm4::{BLOCK_BYTES, Expanded, Kernel};
 use crate::sm4gcm::{KEY_BYTES, NONCE_BYTES, TAG_BYTES};
 
 /// One SM4-CCM key, wiped on drop.
-pub(super) struct Sm4Ccm {
+pub(crate) struct Sm4Ccm {
     kernel: Kernel,
     /// In a box, so that a key that is moved leaves no copy behind.
     expanded: Box<Expanded>,

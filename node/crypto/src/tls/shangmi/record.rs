@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::sm4gcm::{KEY_BYTES, NONCE_BYTES, Sm4Gcm, TAG_BYTES};
 
 /// What a mode of SM4 must do for records.
-pub(super) trait Aead: Send + Sync + Sized + 'static {
+pub(crate) trait Aead: Send + Sync + Sized + 'static {
     fn new(key: &[u8; KEY_BYTES]) -> Self;
 
     /// Encrypts in place and gives the tag.
