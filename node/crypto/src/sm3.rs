@@ -2,8 +2,8 @@
 //!
 //! One stream of SM3 is a chain that no vector shortens. Many messages are as many chains, and
 //! [`digests`] runs sixteen of them in one register (AVX-512), eight (AVX2) or four (NEON); the
-//! results are the same. It does not wipe what it hashed; HMAC and what derives keys stay with RustCrypto's
-//! traits in [`crate::digest`].
+//! results are the same. It does not wipe what it hashed; HMAC and what derives keys stay with
+//! RustCrypto's traits in [`crate::digest`].
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod lanes;
