@@ -281,7 +281,7 @@ async fn link_out(
         }
         check_content(&source.files, &files, &version)?;
         // The recipient takes the columns from the files; so does the manifest.
-        let schema = columns_of(&into.join(file_name(0)))?;
+        let (schema, _) = read_footer(&into.join(file_name(0)))?;
         Ok(Written {
             files,
             rows: version.rows,
@@ -327,12 +327,23 @@ fn check_content(
     })
 }
 
-/// The columns of a Parquet file, from its footer.
-fn columns_of(path: &Path) -> Result<SchemaRef, Error> {
-    let file = fs::File::open(path).map_err(Error::io("open a pinned file"))?;
-    let footer = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
-        .map_err(Error::parquet("read a pinned file's footer"))?;
-    Ok(Arc::new(Schema::new(footer.schema().fields().clone())))
+/// Columns and rows of an artefact's file, from its footer.
+///
+/// The Arrow schema that the writer added is not read: Arrow panics on one that is not valid, and
+/// a file comes from a peer too.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Parquet`] for a file that is none.
+pub(crate) fn read_footer(path: &Path) -> Result<(SchemaRef, u64), Error> {
+    let file = fs::File::open(path).map_err(Error::io("open an artefact's file"))?;
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let footer = ArrowReaderMetadata::load(&file, options)
+        .map_err(Error::parquet("read the footer of an artefact's file"))?;
+    let rows = u64::try_from(footer.metadata().file_metadata().num_rows()).unwrap_or(0);
+    Ok((
+        Arc::new(Schema::new(footer.schema().fields().clone())),
+        rows,
+    ))
 }
 
 /// Writes the manifest, makes everything durable and gives the folder its name.

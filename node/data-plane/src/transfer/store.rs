@@ -3,19 +3,16 @@
 //! It does not trust what came: every file is held against the signed offer before the table
 //! knows of it, and rows and columns are counted from the files themselves.
 
-use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use schemas::{DatasetId, GrantId, ParticipantId};
 
 use super::Failure;
 use super::journal::Journal;
 use super::offer::Offer;
 use crate::ingest::StagedFile;
-use crate::materialise::{Manifest, digest_of_file, schema_digest};
+use crate::materialise::{Manifest, digest_of_file, read_footer, schema_digest};
 use crate::{Error, Parts, tables};
 
 /// Where the rows of a grant lie, below the data folder. Participants of one node share none of
@@ -78,7 +75,8 @@ fn check_files(
         if found != *file {
             return Err(Failure::Rejected("a file of the artefact"));
         }
-        let (found, file_rows) = read_footer(&path)?;
+        let (found, file_rows) =
+            read_footer(&path).map_err(|_| Failure::Rejected("a Parquet file of the artefact"))?;
         if schema.get_or_insert_with(|| Arc::clone(&found)) != &found {
             return Err(Failure::Rejected("the columns of the artefact"));
         }
@@ -96,14 +94,4 @@ fn check_files(
         return Err(Failure::Rejected("the rows or columns of the artefact"));
     }
     Ok((files, schema))
-}
-
-/// Columns and rows of a Parquet file, from its footer.
-fn read_footer(path: &Path) -> Result<(SchemaRef, u64), Failure> {
-    let file = File::open(path).map_err(Error::io("open a received file"))?;
-    let footer = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
-        .map_err(|_| Failure::Rejected("a Parquet file of the artefact"))?;
-    let rows = u64::try_from(footer.metadata().file_metadata().num_rows()).unwrap_or(0);
-    let schema = arrow::datatypes::Schema::new(footer.schema().fields().clone());
-    Ok((Arc::new(schema), rows))
 }
