@@ -377,14 +377,13 @@ async fn tick(member: Arc<Member>, every: Duration, mut stop: watch::Receiver<bo
             _ = stop.wait_for(|stop| *stop) => return,
         }
         if member.leads() && member.published.view().authority().is_some() {
-            let others = {
+            let voters: Vec<u64> = {
                 let metrics = member.raft.server_metrics();
                 let metrics = metrics.borrow();
-                let membership = metrics.membership_config.membership();
-                membership.voter_ids().any(|voter| voter != member.me)
+                metrics.membership_config.membership().voter_ids().collect()
             };
             let own = member.peers.clock.now();
-            let Some(now) = member.published.time_to_tick(own, others) else {
+            let Some(now) = member.published.time_to_tick(own, member.me, &voters) else {
                 continue;
             };
             // A tick that finds no majority is of no use later.

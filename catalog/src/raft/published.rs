@@ -170,26 +170,36 @@ impl Published {
         skews.get(skews.len().saturating_sub(1) / 2).copied()
     }
 
-    /// What a leader may propose as the time when its own clock shows `own`: that, unless it is
-    /// further than [`TICK_SKEW_MS_MAX`] off what at least half of the others show; then what
-    /// they show. None when there are `others` and none was compared lately: a clock that nobody
-    /// vouches for moves nothing, since leader time never goes back.
-    pub(crate) fn time_to_tick(&self, own: Timestamp, others: bool) -> Option<Timestamp> {
-        if !others {
-            return Some(own);
-        }
+    /// What leader `me` may propose as the time when its own clock shows `own`: that, when a
+    /// majority of the voters, itself included, shows it within [`TICK_SKEW_MS_MAX`]; else what a
+    /// majority agrees on. None when there is no such majority or it was not heard lately: leader
+    /// time never goes back, so a clock that nobody vouches for moves nothing.
+    pub(crate) fn time_to_tick(
+        &self,
+        own: Timestamp,
+        me: u64,
+        voters: &[u64],
+    ) -> Option<Timestamp> {
         let currency = self.currency();
-        let mut shown: Vec<i64> = currency
-            .skews
-            .values()
-            .filter(|skew| elapsed_ms(skew.measured) <= SKEW_AGE_MS_MAX)
-            .map(|skew| own.millis_since(skew.theirs_now()))
+        let offs: Vec<i64> = voters
+            .iter()
+            .filter_map(|voter| {
+                if *voter == me {
+                    return Some(0);
+                }
+                let skew = currency.skews.get(voter)?;
+                let lately = elapsed_ms(skew.measured) <= SKEW_AGE_MS_MAX;
+                lately.then(|| own.millis_since(skew.theirs_now()))
+            })
             .collect();
-        shown.sort_unstable_by_key(|off| off.unsigned_abs());
-        let off = *shown.get(shown.len().saturating_sub(1) / 2)?;
-        if off.unsigned_abs() <= TICK_SKEW_MS_MAX {
+        let vouched = |off: i64| {
+            let near = |it: &&i64| it.abs_diff(off) <= TICK_SKEW_MS_MAX;
+            offs.iter().filter(near).count() > voters.len() / 2
+        };
+        if vouched(0) {
             return Some(own);
         }
+        let off = offs.iter().copied().find(|off| vouched(*off))?;
         tracing::warn!(
             off_ms = off,
             "this clock is off the others'; theirs is the time"
@@ -228,32 +238,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leader_proposes_the_time_that_others_vouch_for() {
+    fn a_leader_proposes_the_time_that_a_majority_vouches_for() {
         let own = Timestamp::from_millis(1_790_000_000_000);
         let hour = 3_600_000;
-        // How far the others' clocks are ahead of this one, and what is proposed.
+        // How far the others' clocks are ahead of this one, none for one that was not heard, and
+        // what is proposed.
         for (others, expected) in [
-            (vec![], None),
-            (vec![0, 0], Some(0)),
-            (vec![29_000, -29_000], Some(29_000 - 29_000)),
-            (vec![-hour, -hour], Some(-hour)),
-            (vec![hour, hour], Some(hour)),
-            // One bad clock elsewhere moves nothing.
-            (vec![hour, 100], Some(0)),
-            (vec![hour, hour, 0, 0], Some(0)),
-            (vec![hour, hour, hour, 0], Some(hour)),
+            (vec![], Some(0)),
+            (vec![Some(0), Some(0)], Some(0)),
+            (vec![Some(29_000), Some(-29_000)], Some(0)),
+            (vec![Some(-hour), Some(-hour)], Some(-hour)),
+            (vec![Some(hour), Some(hour)], Some(hour)),
+            // One bad clock elsewhere moves nothing, and nor does it stop the time.
+            (vec![Some(hour), Some(100)], Some(0)),
+            (vec![Some(hour), Some(hour), Some(0), Some(0)], Some(0)),
+            (
+                vec![Some(hour), Some(hour), Some(hour), Some(0)],
+                Some(hour),
+            ),
+            // Of two that differ, nobody knows which is right; nor of three.
+            (vec![Some(hour)], None),
+            (vec![Some(hour), Some(-hour)], None),
+            (vec![None, Some(0)], Some(0)),
+            (vec![None, Some(hour)], None),
+            (vec![None, None], None),
         ] {
             let published = Published::new(State::new());
-            for (number, ahead) in (2..).zip(&others) {
-                published.compare_clocks(number, own.plus_millis(*ahead), own);
+            let voters: Vec<u64> = (1..).take(others.len() + 1).collect();
+            for (number, ahead) in voters.iter().skip(1).zip(&others) {
+                if let Some(ahead) = ahead {
+                    published.compare_clocks(*number, own.plus_millis(*ahead), own);
+                }
             }
-            let told = published.time_to_tick(own, true);
+            let told = published.time_to_tick(own, 1, &voters);
             let near = match (told, expected) {
                 (Some(told), Some(off)) => told.millis_since(own.plus_millis(off)).abs() < 5_000,
                 (told, expected) => told.is_none() && expected.is_none(),
             };
             assert!(near, "{others:?}: {told:?}");
-            assert_eq!(published.time_to_tick(own, false), Some(own), "alone");
         }
     }
 }
