@@ -12,7 +12,7 @@ use conformance::process::program;
 use conformance::terminal::{Said, said};
 use conformance::wire::{OpenRequest, transfers};
 use conformance::{Cluster, eventually};
-use crypto::tls::{TlsIdentity, TlsRoots};
+use crypto::tls::{TlsAuthority, TlsIdentity, TlsRoots};
 use schemas::command::{Command as Change, Outcome};
 use schemas::participant::{Node, Role};
 use server::config::Config;
@@ -200,6 +200,17 @@ fn a_revoked_certificate_opens_no_port_of_a_node_that_has_the_list() {
     assert!(told.contains("names 1 certificates"), "{told}");
     let told = done(&["ca", "revoke", "--dir", text(&authority)]);
     assert!(told.contains("names 1 certificates"), "{told}");
+
+    // An authority takes back what it issued, and nothing is written of anything else.
+    let (scratch, day) = (cluster.scratch(), crypto::Validity::days(now().millis(), 1));
+    let stranger = TlsAuthority::create_shangmi("another", day).expect("an authority");
+    let stranger = TlsIdentity::issue(&stranger, "x", &["x"], day).expect("a certificate");
+    let path = scratch.join("stranger.pem");
+    stranger.write_new(&path).expect("write it");
+    refused(
+        &["ca", "revoke", "--dir", text(&authority), text(&path)],
+        "neither authority of this directory issued it",
+    );
 
     let lists = authority.join(init::REVOCATIONS);
     cluster.stop(GUANGZHOU);

@@ -139,7 +139,7 @@ impl TransportAuthorities {
     /// certificates the lists name.
     ///
     /// # Errors
-    /// [`Error::File`] for what is not a certificate or cannot be written.
+    /// [`Error::File`] for what is not a certificate of theirs or cannot be written.
     pub fn revoke(
         &self,
         dir: &Path,
@@ -151,6 +151,17 @@ impl TransportAuthorities {
         make_dir(&folder)?;
         for (path, text) in certificates {
             let der = certificate_of(path, text)?;
+            let of_ours = [&self.standard, &self.shangmi]
+                .into_iter()
+                .any(|authority| !authority.issued(std::slice::from_ref(&der)).is_empty());
+            if !of_ours {
+                return Err(Error::File {
+                    what: "certificate",
+                    path: (*path).to_owned(),
+                    why: "neither authority of this directory issued it; whoever did takes it back"
+                        .to_owned(),
+                });
+            }
             let kept = folder.join(format!("{}.pem", Digest::of(&der)));
             // Taken back once more is taken back.
             if !kept.exists() {
