@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use catalog::{Applied, Catalog, Clock, Error, Options, StartOptions};
-use crypto::tls::{ClientAuth, TlsAuthority, TlsIdentity, client_config, server_config};
+use crypto::tls::{ClientAuth, Family, TlsAuthority, TlsIdentity, client_config, server_config};
 use crypto::{Digest, Label, SecretKey, SoftwareKey, Validity};
 use schemas::command::{Author, Command, Outcome, PersonSignature, Proposal, SignedProposal};
 use schemas::participant::{KeyCustody, Node, Participant, ParticipantKind, Person, Role};
@@ -78,8 +78,13 @@ pub(crate) fn options() -> Options {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::of(Family::Standard)
+    }
+
+    /// Members that speak the suites of a family.
+    pub(crate) fn of(family: Family) -> Self {
         let validity = Validity::days(now().millis() - 60_000, 2);
-        let tls = TlsAuthority::create("test federation TLS", validity).unwrap();
+        let tls = TlsAuthority::create_of(family, "test federation TLS", validity).unwrap();
         Self {
             dir: tempfile::tempdir().unwrap(),
             tls,
@@ -210,16 +215,25 @@ fn person(id: &str, role: Role) -> Person {
 
 /// A command of the authority's system administrator, signed by her.
 pub(crate) fn by_admin(id: &str, command: Command) -> SignedProposal {
+    by("admin", id, command)
+}
+
+/// A command of a person of the authority, signed by her.
+pub(crate) fn by(name: &str, id: &str, command: Command) -> SignedProposal {
+    signed_by(&secret(name), name, id, command)
+}
+
+/// The same with a key that is there already: making one takes longer than signing.
+pub(crate) fn signed_by(key: &SecretKey, name: &str, id: &str, command: Command) -> SignedProposal {
     let proposal = Proposal {
         id: CommandId::parse(id).unwrap(),
         author: Author::Person {
             participant: authority(),
-            person: PersonId::parse("admin").unwrap(),
+            person: PersonId::parse(name).unwrap(),
         },
         at: now(),
         command,
     };
-    let key = secret("admin");
     let bytes = SignedProposal::signed_bytes(&proposal).unwrap();
     let signature = key.sign(Label::Command, &bytes).unwrap();
     let signature = Some(PersonSignature {
@@ -236,6 +250,7 @@ pub(crate) fn founding(first: &Place) -> SignedProposal {
     let persons = vec![
         person("admin", Role::SystemAdministrator),
         person("officer", Role::SecurityOfficer),
+        person("steward", Role::DataSteward),
     ];
     let command = Command::Found {
         authority: Box::new(participant("authority")),

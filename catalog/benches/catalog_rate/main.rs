@@ -1,5 +1,5 @@
-//! How many commands a second three voters agree on, beside etcd in the same run: `cargo bench
-//! --workspace --bench catalog_rate -- [seconds] [clients ...]`.
+//! How many commands a second three voters agree on, beside etcd in the same run: `cargo bench -p
+//! catalog --bench catalog_rate -- [seconds] [clients ...]`.
 //!
 //! It does not pass or fail: a figure belongs in RESULTS.md, with the machine it was taken on.
 //!
@@ -17,33 +17,30 @@
 )]
 
 mod etcd;
+mod kv;
 mod ours;
+
+#[expect(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "the world of the tests, of which a benchmark uses a part"
+)]
+#[path = "../../tests/raft_world/mod.rs"]
+mod raft_world;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conformance::Cluster;
-use crypto::tls::{TlsIdentity, client_config, connect};
+use crypto::Validity;
+use crypto::tls::{TlsAuthority, TlsIdentity, client_config, connect};
 use hyper_util::rt::TokioIo;
-use schemas::participant::Role;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Endpoint, Uri};
 
-#[expect(
-    unused_qualifications,
-    unreachable_pub,
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "generated code; the proto file carries the words"
-)]
-mod kv {
-    tonic::include_proto!("etcdserverpb");
-}
-
-use kv::PutRequest;
-use kv::kv_client::KvClient;
+use kv::{Client, PutRequest};
+use raft_world::now;
 
 /// Rounds of each system, in turn: the middle one counts.
 const ROUNDS: usize = 3;
@@ -59,40 +56,27 @@ fn main() {
         None => (3, vec![64]),
     };
     let time = Duration::from_secs(u64::try_from(seconds).unwrap_or(3));
-    let cluster = Cluster::start(3);
-    // The steward signs in, so that her standard is there; her cards are signed below.
-    let steward = cluster.sign_in(1, Role::DataSteward);
-    conformance::errand::adopt(&steward, conformance::data::shipped("port-traffic").1);
-    cluster.settle();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime for the clients");
-    let ours = ours::serve(&cluster);
-    let etcd = etcd::Members::start(&cluster);
-    let place = |name: &str, to: &[SocketAddr]| Place {
-        name: name.to_owned(),
-        addresses: to.to_vec(),
-        roots: cluster.standard_roots(),
-        identity: Arc::new(cluster.standard_identity(0)),
-    };
-    let kouan = place("kouan, signed by a person", &ours);
-    let peer = etcd.as_ref().map(|it| place("etcd", it.addresses()));
+    let wire = Wire::new();
+    let (members, runtime) = (threads(), threads());
+    let ours = members.block_on(ours::Members::start(&wire));
+    let etcd = etcd::Members::start(&wire);
     let mut made = 0;
     for clients in clients {
         let mut results: [Vec<Taken>; 2] = [Vec::new(), Vec::new()];
+        let before = ours.entries();
         for _ in 0..ROUNDS {
-            let values = ours::cards(&cluster, clients, time + WARM_UP, &mut made);
-            results[0].push(run(&runtime, &kouan, values, time));
-            if let Some(peer) = &peer {
+            let values = ours::cards(clients, time + WARM_UP, &mut made);
+            results[0].push(run(&runtime, &wire, ours.addresses(), values, time));
+            if let Some(etcd) = &etcd {
                 let values = etcd::values(clients);
-                results[1].push(run(&runtime, peer, values, time));
+                results[1].push(run(&runtime, &wire, etcd.addresses(), values, time));
             }
         }
-        report(clients, &kouan.name, &mut results[0]);
-        if let Some(peer) = &peer {
-            report(clients, &peer.name, &mut results[1]);
+        let entries = ours.entries() - before;
+        report(clients, "kouan, signed by a person", &mut results[0]);
+        println!("{clients:>4} clients  {entries} log entries over all rounds");
+        if etcd.is_some() {
+            report(clients, "etcd", &mut results[1]);
             let middle = |it: &[Taken]| it[it.len() / 2].rate;
             println!(
                 "{clients:>4} clients: ratio {:.2}",
@@ -100,14 +84,38 @@ fn main() {
             );
         }
     }
+    members.block_on(ours.stop());
 }
 
-/// One system: where its members take writes.
-struct Place {
-    name: String,
-    addresses: Vec<SocketAddr>,
-    roots: std::path::PathBuf,
-    identity: Arc<TlsIdentity>,
+fn threads() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// What clients of both systems trust and show: standard suites, which etcd speaks.
+struct Wire {
+    authority: TlsAuthority,
+    dir: tempfile::TempDir,
+}
+
+impl Wire {
+    fn new() -> Self {
+        let authority = TlsAuthority::create("benchmark", validity()).expect("an authority");
+        let dir = tempfile::tempdir().expect("a folder");
+        Self { authority, dir }
+    }
+
+    fn identity(&self, name: &str) -> TlsIdentity {
+        TlsIdentity::issue(&self.authority, name, &["localhost"], validity())
+            .expect("a certificate")
+    }
+}
+
+fn validity() -> Validity {
+    Validity::days(now().millis() - 60_000, 1)
 }
 
 /// What one client writes: keys with their values, made when asked for or before.
@@ -119,12 +127,18 @@ struct Taken {
     spans: Vec<Duration>,
 }
 
-fn run(runtime: &Runtime, place: &Place, values: Vec<Values>, time: Duration) -> Taken {
+fn run(
+    runtime: &Runtime,
+    wire: &Wire,
+    addresses: &[SocketAddr],
+    values: Vec<Values>,
+    time: Duration,
+) -> Taken {
     runtime.block_on(async {
         let mut clients = Vec::new();
         for (at, values) in values.into_iter().enumerate() {
-            let to = place.addresses[at % place.addresses.len()];
-            clients.push((client(place, to).await, values));
+            let to = addresses[at % addresses.len()];
+            clients.push((client(wire, to).await, values));
         }
         let begin = Instant::now() + WARM_UP;
         let mut tasks = JoinSet::new();
@@ -140,12 +154,7 @@ fn run(runtime: &Runtime, place: &Place, values: Vec<Values>, time: Duration) ->
     })
 }
 
-async fn write(
-    mut client: KvClient<Channel>,
-    values: Values,
-    begin: Instant,
-    end: Instant,
-) -> Vec<Duration> {
+async fn write(mut client: Client, values: Values, begin: Instant, end: Instant) -> Vec<Duration> {
     let mut spans = Vec::new();
     for value in values {
         let asked = Instant::now();
@@ -160,10 +169,10 @@ async fn write(
     panic!("too few values were made beforehand");
 }
 
-async fn client(place: &Place, to: SocketAddr) -> KvClient<Channel> {
-    let roots = std::fs::read_to_string(&place.roots).expect("read the roots");
-    let roots = crypto::tls::TlsRoots::from_pem(&roots).expect("roots");
-    let tls = client_config(&roots, Some(&place.identity), &[b"h2"]).expect("a configuration");
+async fn client(wire: &Wire, to: SocketAddr) -> Client {
+    let roots = wire.authority.roots().expect("roots");
+    let identity = wire.identity("client");
+    let tls = client_config(&roots, Some(&identity), &[b"h2"]).expect("a configuration");
     let connector = tower::service_fn(move |_: Uri| {
         let tls = Arc::clone(&tls);
         async move {
@@ -177,7 +186,7 @@ async fn client(place: &Place, to: SocketAddr) -> KvClient<Channel> {
         .connect_with_connector(connector)
         .await
         .expect("a connection");
-    KvClient::new(channel)
+    Client::new(channel)
 }
 
 fn report(clients: usize, name: &str, taken: &mut [Taken]) {

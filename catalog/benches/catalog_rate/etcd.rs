@@ -6,12 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use conformance::Cluster;
-use crypto::Validity;
-use server::federation::now;
-
-use super::Values;
 use super::kv::PutRequest;
+use super::{Values, Wire};
+use crate::raft_world::now;
 
 /// As long as our values.
 const VALUE_BYTES: usize = 1_024;
@@ -23,13 +20,15 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// Starts them with certificates of the cluster's authority; none without the program.
-    pub(crate) fn start(cluster: &Cluster) -> Option<Self> {
+    /// Starts them with certificates of the clients' authority; none without the program.
+    pub(crate) fn start(wire: &Wire) -> Option<Self> {
         let version = Command::new("etcd").arg("--version").output().ok()?;
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
         println!("{}", version.lines().next().unwrap_or("etcd"));
-        let dir = cluster.scratch();
-        let roots = cluster.standard_roots();
+        let dir = wire.dir.path();
+        let roots = dir.join("roots.pem");
+        let authority = wire.authority.certificate_pem().expect("a PEM text");
+        std::fs::write(&roots, authority).expect("write the roots");
         let ports: Vec<SocketAddr> = (0..6).map(|_| free_port()).collect();
         let (clients, peers) = ports.split_at(3);
         let all: Vec<String> = peers
@@ -37,10 +36,9 @@ impl Members {
             .enumerate()
             .map(|(at, peer)| format!("m{at}=https://{peer}"))
             .collect();
-        let validity = Validity::days(now().millis() - 60_000, 1);
         let mut children = Vec::new();
         for at in 0..3 {
-            let identity = cluster.issue_standard(&format!("etcd-{at}"), validity);
+            let identity = wire.identity(&format!("etcd-{at}"));
             let pem = dir.join(format!("etcd-{at}.pem"));
             std::fs::write(&pem, identity.to_pem().expect("a PEM text").as_bytes())
                 .expect("write an identity");
@@ -110,8 +108,8 @@ pub(crate) fn values(clients: usize) -> Vec<Values> {
     let round = now().millis();
     let of = |client: usize| -> Values {
         Box::new((0_u64..).map(move |number| PutRequest {
-            key: format!("{round}-{client}-{number}").into_bytes(),
-            value: vec![b'x'; VALUE_BYTES],
+            key: format!("{round}-{client}-{number}").into(),
+            value: vec![b'x'; VALUE_BYTES].into(),
         }))
     };
     (0..clients).map(of).collect()
