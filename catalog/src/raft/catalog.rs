@@ -252,6 +252,11 @@ impl Catalog {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn log(&self) -> &crate::raft::log_store::LogStore {
+        &self.running.member.log
+    }
+
     /// Stops taking part, writes what waits and closes the stores. Proposals under way end with
     /// [`Error::Stopped`] or [`Error::TimedOut`].
     pub async fn shutdown(&self) {
@@ -309,10 +314,11 @@ async fn assemble(
         snapshots,
     );
     let config = Arc::new(start.options.raft_config()?);
-    let network = Network::new(Arc::clone(&peers));
+    let network = Network::new(Arc::clone(&peers), log.clone());
     let raft = Raft::new(start.raft_number, config, network, log.clone(), machine)
         .await
         .map_err(|error| Error::store("start Raft", error))?;
+    log.follow(raft.server_metrics());
     let (leading, leading_task) =
         Leading::run(raft.clone(), Arc::clone(&published), stopping.clone());
     let sender = Sender {

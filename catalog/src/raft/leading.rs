@@ -185,9 +185,9 @@ fn failure(error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>) -
     }
 }
 
-/// One entry syncs while the next is gathered. More of them would be smaller ones: each costs a
-/// sync on every voter and an exchange with every follower.
-const ENTRIES_UNDER_WAY: usize = 2;
+/// While one entry is synced, all that comes is gathered into the next. More of them at once would
+/// be smaller ones: each costs a sync on every voter and an exchange with every follower.
+const ENTRIES_UNDER_WAY: usize = 1;
 
 /// Batches of all nodes that wait for an entry.
 const BATCHES_WAITING_MAX: usize = 1_024;

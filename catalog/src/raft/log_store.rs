@@ -1,4 +1,5 @@
-//! The Raft log and vote, in fjall with a true sync before anything is acknowledged.
+//! The Raft log and vote, in fjall with a true sync before anything is acknowledged. Only a leader's
+//! own entries may be with its followers before they are on its disk: see `ahead`.
 //!
 //! It does not know what entries mean. A lost tail or a forgotten vote is a broken promise in
 //! Raft, so nothing here is lazy except the note up to where entries are committed, which only
@@ -12,14 +13,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use openraft::metrics::RaftServerMetrics;
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{
-    AnyError, ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader, StorageIOError,
+    AnyError, BasicNode, ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader,
+    StorageIOError,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use crate::Error;
+use crate::raft::ahead::Ahead;
 use crate::raft::codec::{APPEND_BYTES_AIM, decode_entry, encode_entry};
 use crate::raft::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 
@@ -30,6 +35,10 @@ pub(crate) struct LogStore {
     entries: Keyspace,
     notes: Keyspace,
     recent: Arc<Mutex<Recent>>,
+    ahead: Arc<Ahead>,
+    /// While a test holds it, what is written behind does not reach the disk.
+    #[cfg(test)]
+    pub(crate) slow_disk: Arc<Mutex<()>>,
 }
 
 /// The end of the log in memory: appending, replicating and applying read the same entries
@@ -41,15 +50,17 @@ struct Recent {
 }
 
 impl Recent {
-    fn insert(&mut self, entry: Entry, bytes: usize) {
+    /// Takes an entry in and lets old ones go that are on disk, which those before `unsynced` are.
+    fn insert(&mut self, entry: Entry, bytes: usize, unsynced: u64) {
         self.bytes += bytes;
         if let Some((_, replaced)) = self.entries.insert(entry.log_id.index, (entry, bytes)) {
             self.bytes -= replaced;
         }
         while self.bytes > RECENT_BYTES_MAX
-            && let Some((_, (_, freed))) = self.entries.pop_first()
+            && let Some(oldest) = self.entries.first_entry()
+            && *oldest.key() < unsynced
         {
-            self.bytes -= freed;
+            self.bytes -= oldest.remove().1;
         }
     }
 
@@ -64,6 +75,37 @@ impl Recent {
                 self.bytes -= freed;
             }
         }
+    }
+}
+
+/// Entries that are read until they are enough.
+struct Lot {
+    entries: Vec<Entry>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Lot {
+    const fn new(bytes_max: usize) -> Self {
+        Self {
+            entries: Vec::new(),
+            bytes: 0,
+            bytes_max,
+        }
+    }
+
+    /// Takes one more, unless it is too much; the first never is.
+    fn push(
+        &mut self,
+        bytes: usize,
+        entry: impl FnOnce() -> Result<Entry, Error>,
+    ) -> Result<bool, Error> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if !self.entries.is_empty() && self.bytes > self.bytes_max {
+            return Ok(false);
+        }
+        self.entries.push(entry()?);
+        Ok(true)
     }
 }
 
@@ -91,12 +133,18 @@ impl LogStore {
         let notes = db
             .keyspace("notes", KeyspaceCreateOptions::default)
             .map_err(failed)?;
-        Ok(Self {
+        let mut log = Self {
             db,
             entries,
             notes,
             recent: Arc::default(),
-        })
+            ahead: Arc::new(Ahead::new(0)),
+            #[cfg(test)]
+            slow_disk: Arc::default(),
+        };
+        let last = log.last_id()?.map_or(0, |last| last.index);
+        log.ahead = Arc::new(Ahead::new(last));
+        Ok(log)
     }
 
     /// Whether there is neither an entry nor a vote: the member has promised nothing yet.
@@ -168,6 +216,20 @@ impl LogStore {
             .map_err(|source| Error::store("write the Raft log", source))
     }
 
+    /// From now on it is known who votes, so that a leader's entries may be sent while they are
+    /// synced.
+    pub(crate) fn follow(&self, metrics: watch::Receiver<RaftServerMetrics<u64, BasicNode>>) {
+        self.ahead.follow(metrics);
+    }
+
+    /// Waits until this member's disk has the log up to `index`.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when it never will.
+    pub(crate) async fn synced(&self, index: u64) -> Result<(), Error> {
+        self.ahead.until(index).await
+    }
+
     fn note<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
         let found = self
             .notes
@@ -217,38 +279,45 @@ impl LogStore {
         batch.commit().map_err(failed)
     }
 
-    /// Reads entries from `first` to `last` until they have `bytes_max` bytes, at least one.
+    /// Reads entries from `first` to `last` until they have `bytes_max` bytes, at least one. The end
+    /// of the log is what is asked for most often, and it is in memory whole; its very end may be
+    /// nowhere else yet.
     fn read(&self, first: u64, last: u64, bytes_max: usize) -> Result<Vec<Entry>, Error> {
-        let mut read = Vec::new();
-        let mut bytes = 0_usize;
-        // The end of the range is what is asked for most often, and it is in memory whole.
-        let recent = self.recent();
-        if recent
-            .entries
-            .first_key_value()
-            .is_some_and(|(oldest, _)| *oldest <= first)
-        {
-            for (_, (entry, len)) in recent.entries.range(first..=last) {
-                bytes = bytes.saturating_add(*len);
-                if !read.is_empty() && bytes > bytes_max {
-                    break;
+        let mut read = Lot::new(bytes_max);
+        let mut next = first;
+        while next <= last {
+            let from_disk_until = {
+                let recent = self.recent();
+                match recent.entries.first_key_value() {
+                    Some((oldest, _)) if *oldest <= next => {
+                        for (_, (entry, len)) in recent.entries.range(next..=last) {
+                            if !read.push(*len, || Ok(entry.clone()))? {
+                                break;
+                            }
+                        }
+                        break;
+                    }
+                    Some((oldest, _)) => last.min(oldest - 1),
+                    None => last,
                 }
-                read.push(entry.clone());
+            };
+            let range = next.to_be_bytes()..=from_disk_until.to_be_bytes();
+            for found in self.entries.range(range) {
+                let value = found
+                    .value()
+                    .map_err(|source| Error::store("read the Raft log", source))?;
+                let decoded = || decode_entry(Bytes::copy_from_slice(&value));
+                if !read.push(value.len(), decoded)? {
+                    return Ok(read.entries);
+                }
             }
-            return Ok(read);
-        }
-        drop(recent);
-        for found in self.entries.range(first.to_be_bytes()..=last.to_be_bytes()) {
-            let value = found
-                .value()
-                .map_err(|source| Error::store("read the Raft log", source))?;
-            bytes = bytes.saturating_add(value.len());
-            if !read.is_empty() && bytes > bytes_max {
+            // Whatever left memory meanwhile comes after that and is on disk: look again.
+            let Some(after) = from_disk_until.checked_add(1) else {
                 break;
-            }
-            read.push(decode_entry(Bytes::copy_from_slice(&value))?);
+            };
+            next = after;
         }
-        Ok(read)
+        Ok(read.entries)
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {
@@ -256,6 +325,9 @@ impl LogStore {
     }
 
     fn last_id(&self) -> Result<Option<LogId>, Error> {
+        if let Some((_, (last, _))) = self.recent().entries.last_key_value() {
+            return Ok(Some(last.log_id));
+        }
         let Some(last) = self.entries.last_key_value() else {
             return Ok(None);
         };
@@ -263,6 +335,47 @@ impl LogStore {
             .value()
             .map_err(|source| Error::store("read the Raft log", source))?;
         Ok(Some(decode_entry(Bytes::copy_from_slice(&value))?.log_id))
+    }
+
+    /// Takes a leader's own entries in and syncs them beside; many appends in one sync when they
+    /// come faster than the disk.
+    fn write_behind(&self, entries: Vec<(u64, Bytes)>) {
+        if !self.ahead.put(entries) {
+            return;
+        }
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || {
+            while let Some(entries) = store.ahead.take() {
+                let last = entries.last().map_or(0, |(index, _)| *index);
+                #[cfg(test)]
+                let _slow_disk = store.slow_disk.lock();
+                match store.insert(entries) {
+                    Ok(()) => store.ahead.reached(last),
+                    Err(error) => {
+                        tracing::error!(%error, "the Raft log failed; this member stops");
+                        store.ahead.failed(&error);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Waits until all that was appended is on disk.
+    async fn settle(&self) -> Result<(), Error> {
+        let last = self.recent().entries.keys().next_back().copied();
+        self.ahead.check()?;
+        match last {
+            Some(last) => self.ahead.until(last).await,
+            None => Ok(()),
+        }
+    }
+
+    fn remember(&self, entries: Vec<Entry>, lengths: Vec<usize>) {
+        let unsynced = self.ahead.unsynced_from();
+        let mut recent = self.recent();
+        for (entry, len) in entries.into_iter().zip(lengths) {
+            recent.insert(entry, len, unsynced);
+        }
     }
 
     /// Runs blocking work off the runtime's threads, in the order in which it is awaited.
@@ -323,14 +436,28 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         let vote = *vote;
+        self.ahead.voted(vote);
         self.blocking(move |store| store.set_note(VOTE, &vote))
             .await
             .map_err(|error| broken(ErrorSubject::Vote, ErrorVerb::Write, &error))
     }
 
+    /// A member that led when it stopped is not leader at once when it comes back, but has to be
+    /// elected: followers may have entries of its term that it lost, and as leader of the same
+    /// term it would give their places to others.
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
-        self.note(VOTE)
-            .map_err(|error| broken(ErrorSubject::Vote, ErrorVerb::Read, &error))
+        let read = || {
+            let vote: Option<Vote> = self.note(VOTE)?;
+            let own = |vote: &Vote| vote.leader_id().voted_for() == self.member().ok().flatten();
+            Ok(vote.map(|vote| {
+                if own(&vote) {
+                    Vote::new(vote.leader_id().term, vote.leader_id().node_id)
+                } else {
+                    vote
+                }
+            }))
+        };
+        read().map_err(|error: Error| broken(ErrorSubject::Vote, ErrorVerb::Read, &error))
     }
 
     /// Not synced: a lost note only means that fewer entries are applied before the leader speaks.
@@ -369,26 +496,41 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             .collect();
         let encoded = encoded.map_err(|error| failed(ErrorVerb::Write, &error))?;
         let lengths: Vec<usize> = encoded.iter().map(|(_, bytes)| bytes.len()).collect();
-        match self.blocking(move |store| store.insert(encoded)).await {
+        if self.ahead.may_wait(&entries) {
+            self.ahead
+                .check()
+                .map_err(|error| failed(ErrorVerb::Write, &error))?;
+            self.remember(entries, lengths);
+            self.write_behind(encoded);
+            callback.log_io_completed(Ok(()));
+            return Ok(());
+        }
+        let last = entries.last().map_or(0, |entry| entry.log_id.index);
+        let written = match self.settle().await {
+            Ok(()) => self.blocking(move |store| store.insert(encoded)).await,
+            Err(error) => Err(error),
+        };
+        match written {
             Ok(()) => {
-                let mut recent = self.recent();
-                for (entry, len) in entries.into_iter().zip(lengths) {
-                    recent.insert(entry, len);
-                }
-                drop(recent);
+                self.ahead.reached(last);
+                self.remember(entries, lengths);
                 callback.log_io_completed(Ok(()));
+                Ok(())
             }
             Err(error) => {
                 let failure = failed(ErrorVerb::Write, &error);
                 callback.log_io_completed(Err(std::io::Error::other(error.to_string())));
-                return Err(failure);
+                Err(failure)
             }
         }
-        Ok(())
     }
 
     async fn truncate(&mut self, since: LogId) -> Result<(), StorageError> {
+        self.settle()
+            .await
+            .map_err(|error| failed(ErrorVerb::Delete, &error))?;
         self.recent().remove(since.index, u64::MAX);
+        self.ahead.truncated(since.index);
         self.blocking(move |store| store.remove(since.index, u64::MAX, None))
             .await
             .map_err(|error| failed(ErrorVerb::Delete, &error))

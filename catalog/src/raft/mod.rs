@@ -12,6 +12,7 @@
 //!                                  flusher --> sled (lazy)    snapshots (files)
 //! ```
 
+mod ahead;
 pub(crate) mod batcher;
 pub(crate) mod catalog;
 pub(crate) mod clock;

@@ -1,5 +1,8 @@
 //! openraft's calls, carried by [`Peers`].
 //!
+//! A follower's answer does not reach openraft before this leader's own disk has what it is about:
+//! see `ahead`.
+//!
 //! It does not give up an append when openraft's patience ends: openraft cancels a call after one
 //! heartbeat, and over a slow line a large entry takes longer, for ever again. So a call goes on
 //! beside, and when openraft asks for the same entries again, it gets the answer of that call.
@@ -22,6 +25,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::Error;
 use crate::raft::clock::steady;
+use crate::raft::log_store::LogStore;
 use crate::raft::peers::{Peers, said};
 use crate::raft::types::{LogId, TypeConfig, Vote};
 use crate::raft::wire;
@@ -32,11 +36,12 @@ type CallError<E = openraft::error::Infallible> = RPCError<u64, BasicNode, RaftE
 #[derive(Clone)]
 pub(crate) struct Network {
     peers: Arc<Peers>,
+    log: LogStore,
 }
 
 impl Network {
-    pub(crate) fn new(peers: Arc<Peers>) -> Self {
-        Self { peers }
+    pub(crate) fn new(peers: Arc<Peers>, log: LogStore) -> Self {
+        Self { peers, log }
     }
 }
 
@@ -46,6 +51,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     async fn new_client(&mut self, target: u64, node: &BasicNode) -> Line {
         Line {
             peers: Arc::clone(&self.peers),
+            log: self.log.clone(),
             target,
             address: node.addr.clone(),
             going: None,
@@ -56,6 +62,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 /// The line to one member.
 pub(crate) struct Line {
     peers: Arc<Peers>,
+    log: LogStore,
     target: u64,
     address: String,
     going: Option<Going>,
@@ -84,6 +91,7 @@ impl Line {
         let asked = self.peers.clock.now();
         let message = wire::append_to(rpc, asked)?;
         let (peers, target) = (Arc::clone(&self.peers), self.target);
+        let (log, last) = (self.log.clone(), last_index(rpc));
         let mut client = peers.client(target, &self.address);
         let steadily = steady();
         Ok(tokio::spawn(async move {
@@ -100,6 +108,9 @@ impl Line {
                 AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_)
             ) {
                 peers.published.heard_follower(target, steadily);
+                let own = tokio::time::timeout(APPEND_TIME_MAX, log.synced(last)).await;
+                own.map_err(|_| Status::deadline_exceeded("this disk is too slow"))?
+                    .map_err(|error| Status::data_loss(error.to_string()))?;
             }
             Ok(answer)
         }))
@@ -182,6 +193,12 @@ impl RaftNetwork<TypeConfig> for Line {
     fn backoff(&self) -> Backoff {
         Backoff::new(std::iter::repeat(UNREACHABLE_PAUSE))
     }
+}
+
+/// The last entry that an append says something about.
+fn last_index(rpc: &AppendEntriesRequest<TypeConfig>) -> u64 {
+    let last = rpc.entries.last().map(|entry| entry.log_id);
+    last.or(rpc.prev_log_id).map_or(0, |id| id.index)
 }
 
 /// A heartbeat is not worth finishing when nobody waits for it.

@@ -53,8 +53,7 @@ pub struct Options {
     /// How many proposals one batch may hold, at most [`BATCH_COMMANDS_MAX`].
     pub batch_commands: usize,
     /// How many batches of this node are under way at once. What arrives meanwhile makes the next
-    /// one larger, so one is the most commands a second: 512 of them a round trip, also when the
-    /// leader is far. More of them let a command wait for less than a round trip.
+    /// one larger. With two, a batch is signed and on its way while the one before is synced.
     pub batches_in_flight: usize,
     /// How many proposals wait on this node before it pushes back, at most
     /// [`PROPOSALS_QUEUED_MAX`].
@@ -78,7 +77,7 @@ impl Default for Options {
             snapshot_entries: 5_000,
             snapshot_entries_kept: 1_000,
             batch_commands: BATCH_COMMANDS_MAX,
-            batches_in_flight: 1,
+            batches_in_flight: 2,
             proposals_queued: PROPOSALS_QUEUED_MAX,
             answer: Duration::from_secs(10),
             store: Duration::from_millis(500),

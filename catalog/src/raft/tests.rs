@@ -2,6 +2,7 @@
 //! bytes, and strangers at the door.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::entry::RaftEntry;
@@ -31,7 +32,7 @@ use crate::{Clock, Error};
 #[expect(dead_code, reason = "each test uses a part of the world")]
 #[path = "../../tests/raft_world/mod.rs"]
 mod raft_world;
-use raft_world::{World, found_one, founding, options, register, secret};
+use raft_world::{World, found_one, found_three, founding, options, register, secret};
 
 struct Stores;
 
@@ -263,4 +264,58 @@ async fn an_oversized_message_is_refused() {
         .await;
     assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
     catalog.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_followers_have_counts_only_when_the_leader_s_own_disk_has_it_too() {
+    let world = World::new();
+    let (_places, members) = found_three(&world, &options()).await;
+    let members: Vec<_> = members.into_iter().flatten().collect();
+    let leads = |member: &&crate::Catalog| {
+        let status = member.status();
+        status.leader == Some(status.raft_number)
+    };
+    let leader = members.iter().find(leads).unwrap();
+    let slow = Arc::clone(&leader.log().slow_disk);
+    // The lock is held on a thread of its own: a guard does not cross an await.
+    let (free, freed) = std::sync::mpsc::channel::<()>();
+    let (holds, held) = tokio::sync::oneshot::channel();
+    let holder = std::thread::spawn(move || {
+        let _slow = slow.lock().unwrap();
+        holds.send(()).unwrap();
+        let _end = freed.recv();
+    });
+    held.await.unwrap();
+    let proposer = leader.clone();
+    let mut proposed = tokio::spawn(async move { proposer.propose(register("early")).await });
+    // The followers get it and answer, and nobody takes that for an agreement.
+    let early = tokio::time::timeout(Duration::from_millis(800), &mut proposed).await;
+    assert!(early.is_err(), "{early:?}");
+    assert!(
+        members
+            .iter()
+            .all(|it| !raft_world::has(&it.view(), "early"))
+    );
+    free.send(()).unwrap();
+    holder.join().unwrap();
+    raft_world::assert_applied(&proposed.await.unwrap().unwrap());
+    for member in &members {
+        member.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_leader_that_comes_back_must_be_elected_again() {
+    use openraft::Vote;
+    use openraft::storage::RaftLogStorage as _;
+    let dir = tempfile::tempdir().unwrap();
+    let open = || open(dir.path(), 1, Clock::system().now()).unwrap().log;
+    for (saved, read) in [
+        (Vote::new_committed(3, 1), Vote::new(3, 1)),
+        (Vote::new_committed(4, 2), Vote::new_committed(4, 2)),
+        (Vote::new(5, 2), Vote::new(5, 2)),
+    ] {
+        open().save_vote(&saved).await.unwrap();
+        assert_eq!(open().read_vote().await.unwrap(), Some(read));
+    }
 }
