@@ -3,7 +3,9 @@
 //!
 //! It does not choose identifiers: the proposer of a command does, and the text travels inside it.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
 
@@ -49,12 +51,12 @@ macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
         $(#[$doc])*
         ///
-        /// At most [`ID_BYTES_MAX`] bytes of `a-z 0-9 . - _`.
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
-        #[serde(transparent)]
+        /// At most [`ID_BYTES_MAX`] bytes of `a-z 0-9 . - _`. Clones share the text: they are the
+        /// keys of maps that are copied at every change.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
         #[schema(value_type = String, max_length = 96,
             pattern = "^[a-z0-9](?:(?:[.]?[a-z0-9_-])*[.]?[a-z0-9])?$")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Parses the text form.
@@ -64,13 +66,19 @@ macro_rules! ids {
             pub fn parse(text: impl Into<String>) -> Result<Self, Error> {
                 let text = text.into();
                 check($kind, &text)?;
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
 
             /// The text form.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(&self.0)
             }
         }
 

@@ -171,7 +171,7 @@ impl Flusher {
 /// [`Error::Store`].
 pub(crate) fn write_whole(store: &StateStore, position: &Position) -> Result<(), Error> {
     let records = position.state.records().map(|record| match record {
-        Ok((key, bytes)) => Ok((key.to_string(), bytes.into())),
+        Ok((key, bytes)) => Ok((key, bytes.into())),
         Err(source) => Err(Error::store("write the state store", source)),
     });
     store.replace(records, &position.applied())

@@ -96,7 +96,7 @@ impl Step {
             self.keys_epoch += 1;
         }
         for (key, value) in &report.written {
-            self.records.insert(key.to_string(), value.clone());
+            self.records.insert(key.clone(), value.clone());
         }
     }
 }

@@ -10,17 +10,17 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crypto::Hasher;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::raft::types::{LogId, StoredMembership};
-use crate::state::SnapshotHeader;
+use crate::state::{RecordKey, SnapshotHeader};
 
 /// Changed records by key; none for one that was removed.
-pub(crate) type Records = BTreeMap<String, Option<Arc<[u8]>>>;
+pub(crate) type Records = BTreeMap<RecordKey, Option<Arc<[u8]>>>;
 
 /// All records as they were read.
 pub(crate) type Loaded = BTreeMap<String, Vec<u8>>;
@@ -41,6 +41,8 @@ pub(crate) struct StateStore {
     db: sled::Db,
     /// A second handle of sled's file, for the sync that sled does not do.
     file: File,
+    /// How many pieces the records have that have more than one, by key.
+    long: Mutex<BTreeMap<Vec<u8>, u16>>,
 }
 
 impl StateStore {
@@ -69,7 +71,7 @@ impl StateStore {
         let failed = |source: sled::Error| Error::store("write the state store", source);
         let mut batch = sled::Batch::default();
         for (key, value) in records {
-            self.put(&mut batch, key.as_bytes(), value.as_deref())?;
+            self.put(&mut batch, key.as_str().as_bytes(), value.as_deref())?;
         }
         let applied = serde_json::to_vec(applied)
             .map_err(|source| Error::malformed("applied position", source))?;
@@ -84,7 +86,7 @@ impl StateStore {
     /// [`Error::Store`].
     pub(crate) fn replace(
         &self,
-        records: impl Iterator<Item = Result<(String, Arc<[u8]>), Error>>,
+        records: impl Iterator<Item = Result<(RecordKey, Arc<[u8]>), Error>>,
         applied: &Applied,
     ) -> Result<(), Error> {
         let failed = |source: sled::Error| Error::store("write the state store", source);
@@ -92,6 +94,10 @@ impl StateStore {
         self.db.remove(APPLIED_KEY).map_err(failed)?;
         self.sync()?;
         self.db.clear().map_err(failed)?;
+        self.long
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         let mut lot = Records::new();
         for record in records {
             let (key, value) = record?;
@@ -107,7 +113,7 @@ impl StateStore {
     fn put_all(&self, records: &Records) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
         for (key, value) in records {
-            self.put(&mut batch, key.as_bytes(), value.as_deref())?;
+            self.put(&mut batch, key.as_str().as_bytes(), value.as_deref())?;
         }
         self.db
             .apply_batch(batch)
@@ -116,14 +122,8 @@ impl StateStore {
 
     /// Cuts a value into pieces and removes those of a longer one that was there before.
     fn put(&self, batch: &mut sled::Batch, key: &[u8], value: Option<&[u8]>) -> Result<(), Error> {
-        let before = match self
-            .db
-            .get(piece_key(key, 0)?)
-            .map_err(|source| Error::store("read the state store", source))?
-        {
-            Some(stored) => Piece::read(&piece_key(key, 0)?, &stored)?.of,
-            None => 0,
-        };
+        let mut long = self.long.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = long.get(key).copied().unwrap_or(1);
         let mut after = 0_u16;
         if let Some(value) = value {
             let of = u16::try_from(value.len().div_ceil(PIECE_BYTES).max(1)).map_err(|_| {
@@ -150,6 +150,11 @@ impl StateStore {
         }
         for number in after..before {
             batch.remove(piece_key(key, number)?);
+        }
+        if after > 1 {
+            long.insert(key.to_vec(), after);
+        } else {
+            long.remove(key);
         }
         Ok(())
     }
@@ -215,7 +220,11 @@ fn open_and_read(dir: &Path) -> Result<(StateStore, Option<Applied>, Loaded), Er
     let db = open_unlocked(dir)?;
     let path = dir.join("db");
     let file = File::open(&path).map_err(|source| Error::file("open", &path, source))?;
-    let store = StateStore { db, file };
+    let store = StateStore {
+        db,
+        file,
+        long: Mutex::default(),
+    };
     let (applied, records) = store.read()?;
     Ok((store, applied, records))
 }
@@ -239,6 +248,7 @@ impl StateStore {
         let mut applied = None;
         let mut records = Loaded::new();
         let mut missing = 0_i64;
+        let mut long = self.long.lock().unwrap_or_else(PoisonError::into_inner);
         for found in self.db.iter() {
             let (key, stored) =
                 found.map_err(|source| Error::store("read the state store", source))?;
@@ -252,6 +262,9 @@ impl StateStore {
             }
             let piece = Piece::read(&key, &stored)?;
             let (key, number) = split_key(&key)?;
+            if piece.of > 1 && number == 0 {
+                long.insert(key.to_vec(), piece.of);
+            }
             // Pieces of one record come in order, since the number is the end of the key.
             let key = std::str::from_utf8(key)
                 .map_err(|source| Error::malformed("key of the state", source))?;
@@ -396,6 +409,10 @@ mod tests {
         }
     }
 
+    fn key(text: &str) -> RecordKey {
+        RecordKey::parse(text).unwrap()
+    }
+
     fn bytes(len: usize) -> Vec<u8> {
         vec![u8::try_from(len % 251).unwrap(); len]
     }
@@ -413,37 +430,37 @@ mod tests {
         ];
         let mut expected: Loaded = lengths
             .into_iter()
-            .map(|len| (format!("record/{len}"), bytes(len)))
+            .map(|len| (format!("dataset/{len}"), bytes(len)))
             .collect();
         let all: Records = expected
             .iter()
-            .map(|(key, value)| (key.clone(), Some(value.clone().into())))
+            .map(|(it, value)| (key(it), Some(value.clone().into())))
             .collect();
         {
             let (store, found, records) = StateStore::open(dir.path()).unwrap();
             assert_eq!((found, records), (None, Loaded::new()));
             store.write(&all, &applied(1)).unwrap();
         }
-        let (shrunk, removed) = ("record/98304".to_owned(), "record/32769".to_owned());
+        let (shrunk, removed) = ("dataset/98304", "dataset/32769");
         {
             let (store, found, records) = StateStore::open(dir.path()).unwrap();
             assert_eq!((found, &records), (Some(applied(1)), &expected));
             let short: Arc<[u8]> = b"short".as_slice().into();
-            let change = Records::from([(shrunk.clone(), Some(short)), (removed.clone(), None)]);
+            let change = Records::from([(key(shrunk), Some(short)), (key(removed), None)]);
             store.write(&change, &applied(2)).unwrap();
         }
-        expected.insert(shrunk, b"short".to_vec());
-        expected.remove(&removed);
+        expected.insert(shrunk.to_owned(), b"short".to_vec());
+        expected.remove(removed);
         {
             let (store, found, records) = StateStore::open(dir.path()).unwrap();
             assert_eq!((found, &records), (Some(applied(2)), &expected));
             let other: Arc<[u8]> = b"value".as_slice().into();
             store
-                .replace([Ok(("other/1".to_owned(), other))].into_iter(), &applied(3))
+                .replace([Ok((key("grant/1"), other))].into_iter(), &applied(3))
                 .unwrap();
         }
         let (_store, found, records) = StateStore::open(dir.path()).unwrap();
-        let other = Loaded::from([("other/1".to_owned(), b"value".to_vec())]);
+        let other = Loaded::from([("grant/1".to_owned(), b"value".to_vec())]);
         assert_eq!((found, records), (Some(applied(3)), other));
     }
 
@@ -451,7 +468,7 @@ mod tests {
     fn a_leftover_snapshot_file_does_not_keep_the_store_from_opening() {
         let dir = tempfile::tempdir().unwrap();
         let value: Arc<[u8]> = b"value".as_slice().into();
-        let records = Records::from([("key/1".to_owned(), Some(value))]);
+        let records = Records::from([(key("grant/1"), Some(value))]);
         {
             let (store, ..) = StateStore::open(dir.path()).unwrap();
             store.write(&records, &applied(1)).unwrap();
@@ -460,7 +477,7 @@ mod tests {
             fs::write(dir.path().join(name), b"").unwrap();
         }
         let (_store, found, read) = StateStore::open(dir.path()).unwrap();
-        let expected = Loaded::from([("key/1".to_owned(), b"value".to_vec())]);
+        let expected = Loaded::from([("grant/1".to_owned(), b"value".to_vec())]);
         assert_eq!((found, read), (Some(applied(1)), expected));
     }
 }

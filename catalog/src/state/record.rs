@@ -105,15 +105,21 @@ impl RecordKind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordKey {
     kind: RecordKind,
-    id: String,
+    text: Arc<str>,
 }
 
 impl RecordKey {
-    pub(crate) fn new(kind: RecordKind, id: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: RecordKind, id: impl std::fmt::Display) -> Self {
         Self {
             kind,
-            id: id.into(),
+            text: format!("{}/{id}", kind.as_str()).into(),
         }
+    }
+
+    /// The text form, `kind/id`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The kind.
@@ -126,7 +132,9 @@ impl RecordKey {
     /// `standard/number`, with the number in 20 and 10 digits, so that text order is number order.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        self.text
+            .get(self.kind.as_str().len() + 1..)
+            .unwrap_or_default()
     }
 
     /// Reads the text form.
@@ -142,7 +150,7 @@ impl RecordKey {
 
 impl std::fmt::Display for RecordKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.kind.as_str(), self.id)
+        f.write_str(&self.text)
     }
 }
 
@@ -229,30 +237,28 @@ impl Record {
         match self {
             Self::Federation(_) => RecordKey::new(RecordKind::Federation, FEDERATION_ID),
             Self::Clock(_) => RecordKey::new(RecordKind::Clock, CLOCK_ID),
-            Self::Participant(it) => RecordKey::new(RecordKind::Participant, it.id.as_str()),
-            Self::Node(it) => RecordKey::new(RecordKind::Node, it.id.as_str()),
-            Self::Person(it) => RecordKey::new(RecordKind::Person, it.id.as_str()),
+            Self::Participant(it) => RecordKey::new(RecordKind::Participant, &it.id),
+            Self::Node(it) => RecordKey::new(RecordKind::Node, &it.id),
+            Self::Person(it) => RecordKey::new(RecordKind::Person, &it.id),
             Self::Standard(it) => RecordKey::new(RecordKind::Standard, edition_id(&it.edition)),
-            Self::Dataset(it) => RecordKey::new(RecordKind::Dataset, it.id.as_str()),
-            Self::Submission(it) => RecordKey::new(RecordKind::Submission, it.dataset.as_str()),
+            Self::Dataset(it) => RecordKey::new(RecordKind::Dataset, &it.id),
+            Self::Submission(it) => RecordKey::new(RecordKind::Submission, &it.dataset),
             Self::Version(it) => RecordKey::new(
                 RecordKind::Version,
-                format!("{}/{:020}", it.body.dataset, it.body.number),
+                format_args!("{}/{:020}", it.body.dataset, it.body.number),
             ),
-            Self::Request(it) => RecordKey::new(RecordKind::Request, it.id.as_str()),
-            Self::Contract(it) => RecordKey::new(RecordKind::Contract, it.id.as_str()),
-            Self::Grant(it) => RecordKey::new(RecordKind::Grant, it.id.as_str()),
-            Self::Transfer(it) => RecordKey::new(RecordKind::Transfer, it.id.as_str()),
+            Self::Request(it) => RecordKey::new(RecordKind::Request, &it.id),
+            Self::Contract(it) => RecordKey::new(RecordKind::Contract, &it.id),
+            Self::Grant(it) => RecordKey::new(RecordKind::Grant, &it.id),
+            Self::Transfer(it) => RecordKey::new(RecordKind::Transfer, &it.id),
             Self::PolicySet(it) => {
-                RecordKey::new(RecordKind::PolicySet, format!("{:020}", it.number))
+                RecordKey::new(RecordKind::PolicySet, format_args!("{:020}", it.number))
             }
             Self::Checkpoint(it) => RecordKey::new(
                 RecordKind::Checkpoint,
-                it.update.checkpoint.body.ledger.participant.as_str(),
+                &it.update.checkpoint.body.ledger.participant,
             ),
-            Self::Command(it) => {
-                RecordKey::new(RecordKind::Command, command_id(&it.author, &it.id))
-            }
+            Self::Command(it) => command_key(&it.author, &it.id),
         }
     }
 
@@ -307,14 +313,17 @@ fn edition_id(edition: &StandardEdition) -> String {
     format!("{}/{:010}", edition.standard, edition.edition)
 }
 
-/// The identifier of a remembered command's record.
-pub(crate) fn command_id(author: &Author, id: &CommandId) -> String {
+/// The key of a remembered command's record.
+pub(crate) fn command_key(author: &Author, id: &CommandId) -> RecordKey {
     match author {
         Author::Person {
             participant,
             person,
-        } => format!("person/{participant}/{person}/{id}"),
-        Author::Node(node) => format!("node/{node}/{id}"),
+        } => RecordKey::new(
+            RecordKind::Command,
+            format_args!("person/{participant}/{person}/{id}"),
+        ),
+        Author::Node(node) => RecordKey::new(RecordKind::Command, format_args!("node/{node}/{id}")),
     }
 }
 

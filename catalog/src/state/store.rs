@@ -20,7 +20,7 @@ use schemas::{
 };
 
 use super::record::{
-    Clock, Federation, Record, RememberedCommand, Submission, WitnessedCheckpoint, command_id,
+    Clock, Federation, Record, RecordKey, RememberedCommand, Submission, WitnessedCheckpoint,
 };
 use super::refusal::Refusal;
 use super::{Change, Written, limits};
@@ -47,7 +47,7 @@ pub struct State {
     pub(crate) transfers: OrdMap<TransferId, Arc<Transfer>>,
     pub(crate) policy_sets: OrdMap<u64, Arc<PolicySet>>,
     pub(crate) checkpoints: OrdMap<ParticipantId, Arc<WitnessedCheckpoint>>,
-    pub(crate) commands: OrdMap<String, Arc<RememberedCommand>>,
+    pub(crate) commands: OrdMap<RecordKey, Arc<RememberedCommand>>,
     /// Whose each current key is, signing and encryption keys alike.
     pub(crate) keys: OrdMap<KeyId, KeyOwner>,
     pub(crate) transport_keys: OrdMap<Digest, NodeId>,
@@ -59,7 +59,7 @@ pub struct State {
     pub(crate) open_transfers: OrdMap<GrantId, OrdSet<TransferId>>,
     /// What a tick has to end, earliest first.
     pub(crate) deadlines: OrdSet<(Timestamp, Deadline)>,
-    pub(crate) commands_by_age: OrdMap<u64, String>,
+    pub(crate) commands_by_age: OrdMap<u64, RecordKey>,
     pub(crate) digests: MerkleMap,
 }
 
@@ -146,17 +146,17 @@ impl State {
             encoded.push((record, bytes));
         }
         for (record, bytes) in encoded {
-            let key = record.key();
-            self.put(record, &bytes);
+            let key = self.put(record, &bytes);
             written.insert(key, Some(bytes));
         }
         Ok(change.revision)
     }
 
-    /// Takes a record in whose canonical bytes are `bytes`.
-    pub(crate) fn put(&mut self, record: Record, bytes: &[u8]) {
+    /// Takes a record in whose canonical bytes are `bytes`, and says which it is.
+    pub(crate) fn put(&mut self, record: Record, bytes: &[u8]) -> RecordKey {
+        let key = record.key();
         self.digests
-            .insert(record.key().to_string().as_bytes(), Digest::of(bytes));
+            .insert(key.as_str().as_bytes(), Digest::of(bytes));
         match record {
             Record::Federation(it) => self.federation = Some(it),
             Record::Clock(it) => self.clock = Some(it),
@@ -191,8 +191,9 @@ impl State {
                 let owner = it.update.checkpoint.body.ledger.participant.clone();
                 self.checkpoints.insert(owner, it);
             }
-            Record::Command(it) => self.put_command(it),
+            Record::Command(it) => self.put_command(&key, it),
         }
+        key
     }
 
     fn put_participant(&mut self, it: Arc<Participant>) {
@@ -284,9 +285,8 @@ impl State {
         self.transfers.insert(it.id.clone(), it);
     }
 
-    fn put_command(&mut self, it: Arc<RememberedCommand>) {
-        let id = command_id(&it.author, &it.id);
-        self.commands_by_age.insert(it.sequence, id.clone());
-        self.commands.insert(id, it);
+    fn put_command(&mut self, key: &RecordKey, it: Arc<RememberedCommand>) {
+        self.commands_by_age.insert(it.sequence, key.clone());
+        self.commands.insert(key.clone(), it);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use schemas::command::{Command, Outcome, RefusalCode};
 
 use super::limits::REMEMBERED_COMMANDS_MAX;
-use super::record::{Record, RecordKey, RecordKind, RememberedCommand, command_id};
+use super::record::{Record, RememberedCommand, command_key};
 use super::refusal::Refusal;
 use super::signature::VerifiedProposal;
 use super::store::State;
@@ -20,7 +20,7 @@ pub(crate) fn answer(state: &State, it: &VerifiedProposal) -> Option<Outcome> {
     let proposal = it.proposal();
     let before = state
         .commands
-        .get(&command_id(&proposal.author, &proposal.id))?;
+        .get(&command_key(&proposal.author, &proposal.id))?;
     Some(if before.digest == it.digest() {
         before.outcome.clone()
     } else {
@@ -63,13 +63,12 @@ pub(crate) fn remember(
         return;
     }
     while state.commands.len() > REMEMBERED_COMMANDS_MAX {
-        let Some((sequence, id)) = state.commands_by_age.get_min().cloned() else {
+        let Some((sequence, key)) = state.commands_by_age.get_min().cloned() else {
             return;
         };
-        let key = RecordKey::new(RecordKind::Command, id.clone());
         state.commands_by_age.remove(&sequence);
-        state.commands.remove(&id);
-        state.digests.remove(key.to_string().as_bytes());
+        state.commands.remove(&key);
+        state.digests.remove(key.as_str().as_bytes());
         written.insert(key, None);
     }
 }
