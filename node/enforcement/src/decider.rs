@@ -56,13 +56,13 @@ impl Decider {
     pub(crate) fn decide(&self, request: &DecisionRequest, facts: &Facts) -> Decision {
         match &self.pdp {
             Some(pdp) => pdp.decide(request, facts),
-            None => Decision::Deny(vec![Reason {
-                code: ReasonCode::RoleMissing,
-                cites: format!(
+            None => Decision::Deny(vec![Reason::new(
+                ReasonCode::RoleMissing,
+                format!(
                     "policy set {} does not compile and so allows nothing; adopt one that does",
                     self.version.number
                 ),
-            }]),
+            )]),
         }
     }
 

@@ -1,0 +1,13 @@
+//! Export control: the golden matrix and what must hold of every export.
+//!
+//! It does not test who may ask: the matrix beside it does.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a world that cannot be built fails its test"
+)]
+
+mod matrix;
+mod properties;
+mod world;
