@@ -143,10 +143,11 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// The facts that a reason looked at.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others are told by the role line or the border, or name what they saw themselves"
+)]
 fn saw(code: ReasonCode, request: &DecisionRequest, facts: &Facts) -> Vec<Saw> {
-    let grant = facts.grant.as_ref();
-    let dataset = facts.dataset.as_ref();
-    let or_none = |it: Option<String>| it.unwrap_or_else(|| "none".to_owned());
     match code {
         ReasonCode::NotAParty => vec![
             Saw::new("facts.party", facts.party),
@@ -155,59 +156,6 @@ fn saw(code: ReasonCode, request: &DecisionRequest, facts: &Facts) -> Vec<Saw> {
                 &request.principal.participant,
             ),
         ],
-        ReasonCode::DatasetNotServed => {
-            vec![Saw::new(
-                "facts.dataset.served",
-                or_none(dataset.map(|it| it.served.to_string())),
-            )]
-        }
-        ReasonCode::NotShared => {
-            vec![Saw::new(
-                "facts.dataset.share",
-                or_none(dataset.map(|it| it.share.to_string())),
-            )]
-        }
-        ReasonCode::GrantMissing | ReasonCode::GrantRevoked => vec![
-            Saw::new("facts.grant.id", or_none(grant.map(|it| it.id.to_string()))),
-            Saw::new(
-                "facts.grant.state",
-                or_none(grant.map(|it| it.state.to_string())),
-            ),
-        ],
-        ReasonCode::GrantNotYetValid | ReasonCode::GrantExpired => vec![
-            Saw::new("request.at", request.at),
-            Saw::new(
-                "facts.grant.period.from",
-                or_none(grant.map(|it| it.period.from.to_string())),
-            ),
-            Saw::new(
-                "facts.grant.period.until",
-                or_none(grant.map(|it| it.period.until.to_string())),
-            ),
-        ],
-        ReasonCode::PurposeMismatch => vec![
-            Saw::new(
-                "request.purpose.code",
-                or_none(request.purpose.as_ref().map(|it| it.code.clone())),
-            ),
-            Saw::new(
-                "facts.grant.purpose.code",
-                or_none(grant.map(|it| it.purpose.code.clone())),
-            ),
-        ],
-        ReasonCode::DestinationMismatch => vec![
-            Saw::new("request.destination", request.destination),
-            Saw::new(
-                "facts.grant.destination",
-                or_none(grant.map(|it| it.destination.to_string())),
-            ),
-        ],
-        ReasonCode::CoreData | ReasonCode::ImportantData => {
-            vec![Saw::new(
-                "facts.dataset.grade",
-                or_none(dataset.map(|it| it.grade.to_string())),
-            )]
-        }
         ReasonCode::StaleView => vec![
             Saw::new("facts.view_age_ms", facts.view_age_ms),
             Saw::new("facts.linearizable", facts.linearizable),
@@ -216,7 +164,57 @@ fn saw(code: ReasonCode, request: &DecisionRequest, facts: &Facts) -> Vec<Saw> {
         ReasonCode::PrincipalNotValid => {
             vec![Saw::new("facts.principal_valid", facts.principal_valid)]
         }
-        // The others are told by the role line, by the border, or name what they saw themselves.
+        ReasonCode::DatasetNotServed
+        | ReasonCode::NotShared
+        | ReasonCode::CoreData
+        | ReasonCode::ImportantData => saw_of_dataset(code, facts),
+        _ => saw_of_grant(code, request, facts),
+    }
+}
+
+fn saw_of_dataset(code: ReasonCode, facts: &Facts) -> Vec<Saw> {
+    let Some(it) = &facts.dataset else {
+        return vec![Saw::new("facts.dataset", "none")];
+    };
+    vec![if code == ReasonCode::DatasetNotServed {
+        Saw::new("facts.dataset.served", it.served)
+    } else if code == ReasonCode::NotShared {
+        Saw::new("facts.dataset.share", it.share)
+    } else {
+        Saw::new("facts.dataset.grade", it.grade)
+    }]
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others do not look at the grant"
+)]
+fn saw_of_grant(code: ReasonCode, request: &DecisionRequest, facts: &Facts) -> Vec<Saw> {
+    let purpose = request.purpose.as_ref().map_or("none", |it| &it.code);
+    let Some(it) = &facts.grant else {
+        return match code {
+            ReasonCode::GrantMissing => vec![Saw::new("facts.grant", "none")],
+            _ => Vec::new(),
+        };
+    };
+    match code {
+        ReasonCode::GrantMissing | ReasonCode::GrantRevoked => vec![
+            Saw::new("facts.grant.id", &it.id),
+            Saw::new("facts.grant.state", it.state),
+        ],
+        ReasonCode::GrantNotYetValid | ReasonCode::GrantExpired => vec![
+            Saw::new("request.at", request.at),
+            Saw::new("facts.grant.period.from", it.period.from),
+            Saw::new("facts.grant.period.until", it.period.until),
+        ],
+        ReasonCode::PurposeMismatch => vec![
+            Saw::new("request.purpose.code", purpose),
+            Saw::new("facts.grant.purpose.code", &it.purpose.code),
+        ],
+        ReasonCode::DestinationMismatch => vec![
+            Saw::new("request.destination", request.destination),
+            Saw::new("facts.grant.destination", it.destination),
+        ],
         _ => Vec::new(),
     }
 }

@@ -15,11 +15,13 @@
 //! | `obligation` | columns, rows, masks and seal of a permit |
 //! | `export` | destinations outside the mainland: the rule pack's X0 to X18 |
 //! | `explain` | every rule that spoke, for people |
+//! | `dry_run` | the past decided again, under this policy or another |
 //! | `combine` | deny overrides: one reason is enough for a no, and all are told |
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod combine;
+mod dry_run;
 mod error;
 mod explain;
 mod export;
@@ -29,5 +31,6 @@ mod rbac;
 mod rules;
 mod usage;
 
+pub use dry_run::{Past, Replay};
 pub use error::{Error, Part};
 pub use pdp::{Pdp, shipped};

@@ -3,12 +3,13 @@
 //! It does not know the rules: each file beside this one looks for its own reasons, and `combine`
 //! adds them up.
 
+use schemas::calendar::Day;
 use schemas::code::ReasonCode;
 use schemas::decision::{Decision, DecisionRequest, Facts, PolicyVersion, Principal};
 use schemas::participant::Role;
 use schemas::policy_set::PolicySet;
-use schemas::rule_pack::RulePack;
-use schemas::{Grade, Jurisdiction, canonical};
+use schemas::rule_pack::{PackVersion, RulePack};
+use schemas::{Grade, Jurisdiction, Timestamp, canonical};
 
 use crate::combine::Reasons;
 use crate::error::Error;
@@ -125,6 +126,19 @@ impl Pdp {
 
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// The rule packs that an export of that day rests on, for the facts of a decision.
+    #[must_use]
+    pub fn export_packs(&self, at: Timestamp) -> Vec<PackVersion> {
+        let force = self.packs.in_force(Day::of(at));
+        force.map_or_else(Vec::new, |it| it.versions())
+    }
+
+    /// Whether the packs that the facts name are this one's; facts without an export name none.
+    pub(crate) fn has_packs_of(&self, facts: &Facts) -> bool {
+        let named = facts.export.as_ref().map_or(&[][..], |it| &it.packs);
+        named.iter().all(|it| self.packs.holds(it))
     }
 
     pub(crate) fn packs(&self) -> &Packs {

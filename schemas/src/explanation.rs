@@ -1,5 +1,5 @@
 //! Why a decision came out as it did: every rule that spoke, in order, with the facts that it saw
-//! and its article. And what would change if another policy were in force.
+//! and its article. And which accesses of the past another policy would decide otherwise.
 //!
 //! It is not recorded: it is a function of what is recorded, and an auditor computes it again.
 
@@ -70,4 +70,49 @@ pub struct Explanation {
     pub spoke: Vec<Spoke>,
     /// Open questions of law that mattered, and how they were read.
     pub readings: Vec<Reading>,
+}
+
+codes! {
+    /// How another policy would turn a decision.
+    pub enum Turn {
+        /// It would refuse what was permitted, or count first.
+        Tightened = "TIGHTENED",
+        /// It would permit what was refused or counted first.
+        Loosened = "LOOSENED",
+        /// It would permit with other duties.
+        OtherDuties = "OTHER_DUTIES",
+        /// It would refuse for other reasons, or count otherwise.
+        OtherReasons = "OTHER_REASONS",
+    }
+}
+
+/// One access that would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Changed {
+    /// Its entry in the ledger.
+    pub entry: u64,
+    /// How.
+    pub turn: Turn,
+    /// What was decided.
+    pub before: Decision,
+    /// What would be.
+    pub after: Decision,
+}
+
+/// What another policy would change of the accesses of the past.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DryRun {
+    /// How many accesses were decided again.
+    pub accesses: u64,
+    /// How many of them would change.
+    pub changes: u64,
+    /// The first of those, in the order of the ledger.
+    pub changed: Vec<Changed>,
+}
+
+impl DryRun {
+    /// Most accesses that are listed one by one.
+    pub const CHANGED_MAX: usize = 1_000;
 }

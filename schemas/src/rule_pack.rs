@@ -29,7 +29,7 @@ pub use shipped::shipped;
 use crate::calendar::Day;
 use crate::code::codes;
 use crate::validate::strict_json;
-use crate::{Error, RulePackId, canonical};
+use crate::{Error, PersonId, RulePackId, Timestamp, canonical};
 
 codes! {
     /// What a rule pack holds.
@@ -104,6 +104,22 @@ pub struct RulePack {
     pub note: String,
     /// What it says.
     pub body: PackBody,
+}
+
+/// A rule pack that was adopted, and whether it was taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdoptedRulePack {
+    /// The pack.
+    pub pack: RulePack,
+    /// Who adopted it.
+    pub by: PersonId,
+    /// When, by leader time.
+    pub at: Timestamp,
+    /// Why it was taken back: the number before it, or the one that ships, is in force again.
+    pub withdrawn_because: Option<String>,
+    /// Grows with each change.
+    pub revision: u64,
 }
 
 /// Which rule pack was used.
@@ -196,6 +212,42 @@ impl RulePack {
         }
     }
 
+    /// The export rules, if it holds those.
+    #[must_use]
+    pub fn export_rules(&self) -> Option<&ExportRules> {
+        if let PackBody::ExportRules(it) = &self.body {
+            return Some(it);
+        }
+        None
+    }
+
+    /// The holidays, if it holds those.
+    #[must_use]
+    pub fn holidays(&self) -> Option<&Holidays> {
+        if let PackBody::Holidays(it) = &self.body {
+            return Some(it);
+        }
+        None
+    }
+
+    /// The clocks, if it holds those.
+    #[must_use]
+    pub fn clocks(&self) -> Option<&Clocks> {
+        if let PackBody::Clocks(it) = &self.body {
+            return Some(it);
+        }
+        None
+    }
+
+    /// The negative list, if it holds one.
+    #[must_use]
+    pub fn negative_list(&self) -> Option<&NegativeList> {
+        if let PackBody::NegativeList(it) = &self.body {
+            return Some(it);
+        }
+        None
+    }
+
     /// Series, number and digest.
     ///
     /// # Errors
@@ -206,6 +258,18 @@ impl RulePack {
             number: self.number,
             digest: canonical::digest(self)?,
         })
+    }
+}
+
+/// Whether packs of this kind are looked up by where they hold, so that no two series may hold in
+/// one place.
+#[must_use]
+pub fn is_by_place(kind: RulePackKind) -> bool {
+    match kind {
+        RulePackKind::ExportRules | RulePackKind::Holidays | RulePackKind::Clocks => true,
+        RulePackKind::NegativeList | RulePackKind::QualityWeights | RulePackKind::CodeTable => {
+            false
+        }
     }
 }
 

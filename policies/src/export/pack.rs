@@ -56,11 +56,7 @@ impl Packs {
             why: error.to_string(),
         };
         let mut packs = Self::default();
-        for pack in schemas::rule_pack::shipped()
-            .map_err(pack_error)?
-            .iter()
-            .chain(adopted)
-        {
+        for pack in schemas::rule_pack::shipped().iter().chain(adopted) {
             pack.check().map_err(pack_error)?;
             packs.add(pack, pack.version().map_err(pack_error)?);
         }
@@ -105,6 +101,14 @@ impl Packs {
             | PackBody::QualityWeights(_)
             | PackBody::CodeTable(_) => {}
         }
+    }
+
+    /// Whether a pack of that very version is among these.
+    pub(crate) fn holds(&self, version: &PackVersion) -> bool {
+        let export = self.export.iter().map(|it| &it.version);
+        let lists = self.lists.iter().map(|it| &it.version);
+        let calendars = self.calendars.iter().map(|it| &it.version);
+        export.chain(lists).chain(calendars).any(|it| it == version)
     }
 
     /// What is in force on a day; none when no export rules are, and then nothing leaves.

@@ -62,6 +62,10 @@ enum ListSays<'a> {
 }
 
 /// Whether a rule holds.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "reason codes that are no export rules do not hold"
+)]
 pub(crate) fn holds(q: &Question<'_>, rule: ReasonCode) -> bool {
     let listed = &q.force.rules().listed;
     let recipient = &q.request.principal.participant;
@@ -219,12 +223,14 @@ pub(crate) fn requirement(
         ExportOutcome::AsTreaty => Requirement::OneOf(TREATY),
         ExportOutcome::AsListed => match listing(q) {
             ListSays::Outside => Requirement::Nothing,
-            ListSays::Within(row) => Requirement::OneOf(match row.instrument {
-                InstrumentKind::StandardContract => CONTRACT,
-                InstrumentKind::Certification => CERTIFICATION,
-                // The check of a pack lets no other kind stand here.
-                _ => ASSESSMENT,
-            }),
+            ListSays::Within(row) if row.instrument == InstrumentKind::StandardContract => {
+                Requirement::OneOf(CONTRACT)
+            }
+            ListSays::Within(row) if row.instrument == InstrumentKind::Certification => {
+                Requirement::OneOf(CERTIFICATION)
+            }
+            // The check of a pack lets only the assessment stand here beside those two.
+            ListSays::Within(_) => Requirement::OneOf(ASSESSMENT),
             ListSays::Unknown => Requirement::Never,
         },
         ExportOutcome::Exempt | ExportOutcome::NotRequired => Requirement::Nothing,
@@ -269,6 +275,10 @@ pub(crate) fn readings(q: &Question<'_>, rule: ReasonCode) -> Vec<Reading> {
 }
 
 /// The facts that a rule looks at.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "reason codes that are no export rules look at nothing"
+)]
 pub(crate) fn saw(q: &Question<'_>, rule: ReasonCode) -> Vec<Saw> {
     let yes_no = |it: bool| if it { "yes" } else { "no" };
     let recipient = Saw::new(

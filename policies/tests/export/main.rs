@@ -8,6 +8,8 @@
     reason = "a world that cannot be built fails its test"
 )]
 
+mod explained;
 mod matrix;
+mod past;
 mod properties;
 mod world;

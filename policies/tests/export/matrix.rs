@@ -862,8 +862,7 @@ fn section(out: &mut String, title: &str, rows: &[Row]) {
 
 /// The words of a rule as a lawyer reads them.
 fn title(number: ReasonCode) -> String {
-    let packs = shipped().unwrap();
-    let rule = packs.iter().find_map(|it| match &it.body {
+    let rule = shipped().iter().find_map(|it| match &it.body {
         PackBody::ExportRules(it) => it.rule(number),
         _ => None,
     });
