@@ -1,5 +1,5 @@
-//! Rule packs, export instruments, statutory clocks and the second person's approval: what is applied
-//! and what is refused, in tables.
+//! Rule packs, export instruments, statutory clocks and the second person's approval: what is
+//! applied and what is refused, in tables.
 //!
 //! It does not decide exports; `policies` does.
 

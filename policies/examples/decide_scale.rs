@@ -13,6 +13,7 @@
     reason = "it measures; the crate itself reads no clock"
 )]
 
+#[expect(dead_code, reason = "tests use more of it")]
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;
 
@@ -38,9 +39,10 @@ const ROUNDS: usize = 100_000;
 const LINES_MAX: usize = 19_800;
 
 /// casbin's plainest model.
-const MODEL: &str = "[request_definition]\nr = sub, obj, act\n[policy_definition]\np = sub, obj, act\n\
-                     [policy_effect]\ne = some(where (p.eft == allow))\n[matchers]\n\
-                     m = r.sub == p.sub && r.obj == p.obj && r.act == p.act\n";
+const MODEL: &str = "[request_definition]\nr = sub, obj, act\n\
+                     [policy_definition]\np = sub, obj, act\n\
+                     [policy_effect]\ne = some(where (p.eft == allow))\n\
+                     [matchers]\nm = r.sub == p.sub && r.obj == p.obj && r.act == p.act\n";
 
 type Grants = BTreeMap<(DatasetId, ParticipantId), Grant>;
 

@@ -1,5 +1,5 @@
-//! `rules.toml`: what holds by grade, default masks and the citations. Format 1 also held the export
-//! table, which is a rule pack now.
+//! `rules.toml`: what holds by grade, default masks and the citations. Format 1 also held the
+//! export table, which is a rule pack now.
 //!
 //! It does not decide. It parses once, and what is looser than the architecture allows is an
 //! error here rather than a surprise later: a policy set may only tighten.

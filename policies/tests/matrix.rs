@@ -252,8 +252,8 @@ fn action_section(pdp: &Pdp, told: &mut Told, action: Action) -> String {
 fn export_section(pdp: &Pdp, told: &mut Told) -> String {
     let mut out = String::from(
         "\n\nEXPORT: dataset.read by a data-consumer in Hong Kong with a grant in force\n\
-         Every row refuses: this node gathered no facts of the export. What it decides with them is in\n\
-         export/matrix.out.\n\n",
+         Every row refuses: this node gathered no facts of the export. What it decides with\n\
+         them is in export/matrix.out.\n\n",
     );
     let senders = [
         ("state organ", ParticipantKind::StateOrgan, false),

@@ -1,5 +1,5 @@
-//! Export instruments and the evidence that export rules ask for: registered by the sender's security
-//! officer, suspended or ended by her or the authority's.
+//! Export instruments and the evidence that export rules ask for: registered by the sender's
+//! security officer, suspended or ended by her or the authority's.
 //!
 //! It does not decide exports, and it does not read the document: a person signs what it says.
 

@@ -1,8 +1,8 @@
 //! The statutory request for shared data (Decree 809, article 21; `domain.md` 1.4), its clocks, and
 //! the second person's approval.
 //!
-//! It does not count working days: the rule packs of the provider's seat do (`rule_pack`), and a tick
-//! notices when a clock ran out (`clock`).
+//! It does not count working days: the rule packs of the provider's seat do (`rule_pack`), and a
+//! tick notices when a clock ran out (`clock`).
 //!
 //! ```text
 //!   SUBMITTED -----------> AGREED ----------------> ACTIVE -> EXPIRED | REVOKED

@@ -16,7 +16,9 @@ fn told(title: &str, case: &Export, pdp: &Pdp) -> String {
         writeln!(
             out,
             "  {:<10} {}  [{}]",
-            spoke.voice, spoke.rule, spoke.cites
+            spoke.voice.as_str(),
+            spoke.rule,
+            spoke.cites
         )
         .ok();
         for saw in &spoke.saw {

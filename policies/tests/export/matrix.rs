@@ -20,7 +20,8 @@ use crate::world::{Export, dataset_id, day, listed, member, ruled, strict};
 
 const HEADER: &str = "\
 EXPORT MATRIX of the rule pack that ships (schemas/json/packs/export.cn.json). Written by
-policies/tests/export; the diff of this file is the review of a rule change. UPDATE_EXPECT=1 rewrites.
+policies/tests/export; the diff of this file is the review of a rule change. UPDATE_EXPECT=1
+rewrites it.
 
 Unless a row says otherwise: on 2026-11-24 an enterprise in Shenzhen (440305), no operator of
 critical infrastructure, sends rows of `manifests` (grade G3) as a sealed transfer to a terminal in

@@ -1,5 +1,5 @@
-//! What must hold of every export: one rule decides, more persons never loosen it, nothing protected
-//! leaves without its path, and what is proposed passes.
+//! What must hold of every export: one rule decides, more persons never loosen it, nothing
+//! protected leaves without its path, and what is proposed passes.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -239,7 +239,9 @@ proptest! {
     }
 
     #[test]
-    fn taking_evidence_away_never_lets_more_leave(case in exports(), at in any::<prop::sample::Index>()) {
+    fn taking_evidence_away_never_lets_more_leave(
+        case in exports(), at in any::<prop::sample::Index>(),
+    ) {
         let held = case.facts.export.as_ref().unwrap().instruments.len();
         prop_assume!(held > 0);
         let less = case.clone().known(|it| drop(it.instruments.remove(at.index(held))));

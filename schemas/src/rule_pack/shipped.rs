@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use super::RulePack;
 
-/// Every pack that ships, by series. A file that breaks a rule would leave none, and then nothing is
-/// exported and no clock runs; a test excludes it.
+/// Every pack that ships, by series. A file that breaks a rule would leave none, and then nothing
+/// is exported and no clock runs; a test excludes it.
 #[must_use]
 pub fn shipped() -> &'static [RulePack] {
     static PACKS: OnceLock<Vec<RulePack>> = OnceLock::new();
