@@ -3,19 +3,22 @@
 //! It does not change and it does not decide who may see a record: the enforcement point does.
 
 use crypto::{Digest, KeyId};
+use schemas::calendar::{Calendar, Day};
 use schemas::dataset::{Dataset, DatasetVersion};
+use schemas::export::Instrument;
 use schemas::participant::{Node, Participant, Person};
 use schemas::policy_set::PolicySet;
-use schemas::request::{AccessRequest, Contract, Grant};
+use schemas::request::{AccessRequest, Approval, Contract, Grant, Supervision};
+use schemas::rule_pack::{AdoptedRulePack, RulePack, RulePackKind};
 use schemas::standard::DataStandard;
 use schemas::transfer::Transfer;
 use schemas::{
-    ContractId, DatasetId, GrantId, NodeId, ParticipantId, PersonId, RequestId, Signed,
-    StandardEdition, Timestamp, TransferId,
+    ContractId, DatasetId, GrantId, InstrumentId, NodeId, ParticipantId, PersonId, RequestId,
+    Signed, StandardEdition, Timestamp, TransferId,
 };
 
 pub use crate::state::WitnessedCheckpoint;
-use crate::state::{KeyOwner, State};
+use crate::state::{KeyOwner, State, rule_pack};
 
 /// The catalog at one log index. Cloning shares everything; iterators are in identifier order.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +116,14 @@ impl View {
         transfer(TransferId) -> Transfer,
         /// All transfers.
         transfers;
+        /// The export instrument of that identifier, whatever its state.
+        instrument(InstrumentId) -> Instrument,
+        /// All export instruments, whatever their state.
+        instruments;
+        /// Who agreed to a request that needs two persons.
+        approval(RequestId) -> Approval,
+        /// All approvals.
+        approvals;
         /// The newest checkpoint of a participant's ledger.
         checkpoint(ParticipantId) -> WitnessedCheckpoint,
         /// The newest checkpoint of every ledger, by participant.
@@ -179,6 +190,47 @@ impl View {
         let party = (dataset.clone(), consumer.clone());
         let ids = self.state.grants_by_party.get(&party);
         ids.into_iter().flatten().filter_map(|id| self.grant(id))
+    }
+
+    /// The export instruments of a sender that name a recipient, whatever their state.
+    pub fn instruments_for(
+        &self,
+        processor: &ParticipantId,
+        recipient: &ParticipantId,
+    ) -> impl Iterator<Item = &Instrument> {
+        let parties = (processor.clone(), recipient.clone());
+        let ids = self.state.instruments_by_parties.get(&parties);
+        ids.into_iter()
+            .flatten()
+            .filter_map(|id| self.instrument(id))
+    }
+
+    /// Clocks of requests that ran out, settled ones included, by request.
+    pub fn supervisions(&self) -> impl DoubleEndedIterator<Item = &Supervision> {
+        self.state.supervisions.values().map(AsRef::as_ref)
+    }
+
+    /// Every adopted rule pack, taken back or not, by series and number.
+    pub fn rule_packs(&self) -> impl DoubleEndedIterator<Item = &AdoptedRulePack> {
+        self.state.rule_packs.values().map(AsRef::as_ref)
+    }
+
+    /// The pack of export rules, holidays or clocks that holds in a place on a day: adopted, or the
+    /// one that ships.
+    #[must_use]
+    pub fn rule_pack_in_force(
+        &self,
+        kind: RulePackKind,
+        jurisdiction: &str,
+        day: Day,
+    ) -> Option<&RulePack> {
+        rule_pack::in_force(&self.state, kind, jurisdiction, day)
+    }
+
+    /// The calendar by which terms that begin on a day are counted.
+    #[must_use]
+    pub fn calendar(&self, day: Day) -> Calendar {
+        rule_pack::calendar(&self.state, day)
     }
 
     /// The policy set in force; none means the one that ships with the program.

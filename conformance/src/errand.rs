@@ -391,6 +391,28 @@ pub fn grant(
     grant
 }
 
+/// Asks, and both the steward and the security officer agree: very harmful and important data, and
+/// every export.
+///
+/// # Panics
+/// When a step is refused.
+#[must_use]
+pub fn grant_by_two(
+    consumer: &Client,
+    (steward, officer): (&Client, &Client),
+    dataset: &Dataset,
+    wish: &Wish,
+) -> GrantId {
+    let _: Value = ask(consumer, wish).ok();
+    let _ = agree(steward, dataset, &wish.id, BTreeMap::new());
+    let grant = agree(officer, dataset, &wish.id, BTreeMap::new());
+    let path = format!("/grants/{grant}");
+    eventually("the grant at the consumer's node", || {
+        (consumer.get(&path).status == 200).then_some(())
+    });
+    grant
+}
+
 /// Starts a transfer; the answer is as it came.
 #[must_use]
 pub fn start_fetch(consumer: &Client, grant: &GrantId, key: &str) -> Answer {

@@ -210,7 +210,8 @@ fn a_refused_transfer_names_its_rule_its_entry_and_the_next_step() {
         destination: schemas::Jurisdiction::HONG_KONG,
         ..errand::Wish::all("r-border", &shared.dataset.id)
     };
-    let border = errand::grant(consumer, steward, &shared.dataset, &wish, BTreeMap::new());
+    let officer = cluster.sign_in(GUANGZHOU, Role::SecurityOfficer);
+    let border = errand::grant_by_two(consumer, (steward, &officer), &shared.dataset, &wish);
     let (codes, recorded) = reasons(errand::fetch(consumer, &border, "k-border"));
     assert!(recorded && !codes.is_empty(), "{codes:?}");
     let said = refused(&terminal, &border);

@@ -330,13 +330,9 @@ fn nothing_crosses_the_border_and_the_refusal_names_its_rule() {
         destination: Jurisdiction::HONG_KONG,
         ..errand::Wish::all("r-border", &dataset.id)
     };
-    let grant = errand::grant(
-        &people.consumer,
-        &people.steward,
-        &dataset,
-        &wish,
-        BTreeMap::new(),
-    );
+    let officer = cluster.sign_in(GUANGZHOU, Role::SecurityOfficer);
+    let two = (&people.steward, &officer);
+    let grant = errand::grant_by_two(&people.consumer, two, &dataset, &wish);
     let job = errand::fetch(&people.consumer, &grant, "fetch-border");
     let failure = job.failure.expect("the rows stay");
     assert_eq!(

@@ -30,6 +30,7 @@ const SHENZHEN: usize = 2;
 struct Scene {
     cluster: Cluster,
     steward: Client,
+    officer: Client,
     approver: Client,
     consumer: Client,
 }
@@ -38,11 +39,13 @@ impl Scene {
     fn open() -> Self {
         let cluster = Cluster::start(3);
         let steward = cluster.sign_in(GUANGZHOU, Role::DataSteward);
+        let officer = cluster.sign_in(GUANGZHOU, Role::SecurityOfficer);
         let approver = cluster.sign_in(PROVINCE, Role::DataSteward);
         let consumer = cluster.sign_in(SHENZHEN, Role::DataConsumer);
         Self {
             cluster,
             steward,
+            officer,
             approver,
             consumer,
         }
@@ -65,13 +68,8 @@ impl Scene {
     /// What is wished for is agreed to and refused at the provider's gate; the reasons that stand
     /// in its ledger.
     fn refused(&self, dataset: &Dataset, wish: &errand::Wish) -> Vec<String> {
-        let grant = errand::grant(
-            &self.consumer,
-            &self.steward,
-            dataset,
-            wish,
-            BTreeMap::new(),
-        );
+        let two = (&self.steward, &self.officer);
+        let grant = errand::grant_by_two(&self.consumer, two, dataset, wish);
         let job = errand::fetch(&self.consumer, &grant, &format!("k-{}", wish.id));
         let failure = job.failure.expect("the rows stay");
         assert_eq!(failure.code, ErrorCode::Refused, "{failure:?}");
@@ -96,8 +94,8 @@ impl Scene {
         newest.expect("a refusal in the ledger")
     }
 
-    /// Changes the provider's record, as the authority's administrator does. The provider's steward
-    /// signs in again: a session is of the participant as it was.
+    /// Changes the provider's record, as the authority's administrator does. The provider's people
+    /// sign in again: a session is of the participant as it was.
     fn change_provider(&mut self, change: impl Fn(&mut Participant)) {
         let administrator = self.cluster.sign_in(PROVINCE, Role::SystemAdministrator);
         let id = &self.cluster.member(GUANGZHOU).prepared.participant.id;
@@ -116,6 +114,7 @@ impl Scene {
             (view.participant(id)?.revision > revision).then_some(())
         });
         self.steward = self.cluster.sign_in(GUANGZHOU, Role::DataSteward);
+        self.officer = self.cluster.sign_in(GUANGZHOU, Role::SecurityOfficer);
     }
 }
 
@@ -165,8 +164,8 @@ fn each_export_is_refused_under_the_first_rule_that_holds() {
     assert!(!entries.iter().any(released), "something left");
     // Within the mainland the same grant would have given the important rows.
     let wish = errand::Wish::all("r-mainland", &important.id);
-    let (steward, consumer) = (&scene.steward, &scene.consumer);
-    let grant = errand::grant(consumer, steward, &important, &wish, BTreeMap::new());
+    let (consumer, two) = (&scene.consumer, (&scene.steward, &scene.officer));
+    let grant = errand::grant_by_two(consumer, two, &important, &wish);
     let job = errand::fetch(consumer, &grant, "k-mainland");
     assert_eq!(errand::transferred(&job), (1, 40));
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use schemas::code::ReasonCode;
 use schemas::decision::{Decision, Obligations, Reason};
 
+use crate::export::Passage;
 use crate::rules::Rules;
 
 /// Reasons against, as they are found.
@@ -35,16 +36,31 @@ impl<'a> Reasons<'a> {
 
     /// Adds a reason with a citation of its own.
     pub(crate) fn deny_because(&mut self, code: ReasonCode, cites: String) {
-        self.found.insert(Reason { code, cites });
+        self.add(Reason::new(code, cites));
+    }
+
+    pub(crate) fn add(&mut self, reason: Reason) {
+        self.found.insert(reason);
+    }
+
+    /// Whether nothing was found yet.
+    pub(crate) fn are_empty(&self) -> bool {
+        self.found.is_empty()
     }
 
     /// The decision. `obligations` are dropped when there is a reason against: a refusal must not
     /// tell what a permit would have shown.
-    pub(crate) fn decide(self, obligations: Obligations) -> Decision {
-        if self.found.is_empty() {
-            Decision::Permit(obligations)
-        } else {
-            Decision::Deny(self.found.into_iter().collect())
+    pub(crate) fn decide(self, obligations: Obligations, passage: Passage) -> Decision {
+        if !self.found.is_empty() {
+            return Decision::Deny(self.found.into_iter().collect());
+        }
+        match passage {
+            Passage::None => Decision::Permit(obligations),
+            Passage::Under(terms) => Decision::Permit(Obligations {
+                export: Some(terms),
+                ..obligations
+            }),
+            Passage::Measure(duty) => Decision::Measure { duty, obligations },
         }
     }
 }

@@ -72,6 +72,12 @@ pub enum Error {
         /// Where they differ.
         why: String,
     },
+    /// A rule pack cannot be used.
+    #[error("rule pack: {why}")]
+    Pack {
+        /// What is wrong and what to do.
+        why: String,
+    },
     /// The set has no canonical bytes and so no digest.
     #[error("the policy set has no digest: {why}")]
     Digest {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::code::ReasonCode;
-use schemas::decision::{DatasetFacts, DecisionRequest, Facts, Mask, Obligations, RowFilter};
+use schemas::decision::{DatasetFacts, DecisionRequest, Facts, Mask, Obligations};
 use schemas::request::Grant;
 
 use crate::combine::Reasons;
@@ -37,10 +37,9 @@ pub(crate) fn judge(
             let masks = masks(pdp, dataset, &columns, &BTreeMap::new());
             Obligations {
                 columns,
-                rows: RowFilter::default(),
                 masks,
                 rows_max,
-                seal: false,
+                ..Obligations::default()
             }
         }
         Rows::Version => {
@@ -67,6 +66,7 @@ pub(crate) fn judge(
                 masks,
                 rows_max: grant.rows_max,
                 seal,
+                export: None,
             }
         }
     }

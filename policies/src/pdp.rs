@@ -3,14 +3,17 @@
 //! It does not know the rules: each file beside this one looks for its own reasons, and `combine`
 //! adds them up.
 
+use schemas::calendar::Day;
 use schemas::code::ReasonCode;
 use schemas::decision::{Decision, DecisionRequest, Facts, PolicyVersion, Principal};
 use schemas::participant::Role;
 use schemas::policy_set::PolicySet;
-use schemas::{Grade, Jurisdiction, canonical};
+use schemas::rule_pack::{PackVersion, RulePack};
+use schemas::{Grade, Jurisdiction, Timestamp, canonical};
 
 use crate::combine::Reasons;
 use crate::error::Error;
+use crate::export::pack::Packs;
 use crate::rbac::{Index, Ruling};
 use crate::rules::Rules;
 use crate::usage::Duties;
@@ -44,10 +47,11 @@ pub struct Pdp {
     version: PolicyVersion,
     index: Index,
     rules: Rules,
+    packs: Packs,
 }
 
 impl Pdp {
-    /// Compiles a policy set.
+    /// Compiles a policy set, with the rule packs that ship.
     ///
     /// # Errors
     /// [`Error`], naming the part, the line and what to do, when the text is too long, cannot be
@@ -63,6 +67,19 @@ impl Pdp {
             },
             index,
             rules,
+            packs: Packs::compile(&[])?,
+        })
+    }
+
+    /// The same set with adopted rule packs. Of one kind, the highest number that holds on the day
+    /// of a request is used; those that ship have number 0.
+    ///
+    /// # Errors
+    /// [`Error::Pack`] when one of them breaks a rule or there are too many.
+    pub fn with_packs(self, adopted: &[RulePack]) -> Result<Self, Error> {
+        Ok(Self {
+            packs: Packs::compile(adopted)?,
+            ..self
         })
     }
 
@@ -83,15 +100,8 @@ impl Pdp {
         self.judge_principal(request, facts, &mut reasons);
         usage::judge(&self.rules, duties, request, facts, &mut reasons);
         let obligations = obligation::judge(self, duties, request, facts, &mut reasons);
-        export::judge(
-            &self.rules,
-            duties,
-            request,
-            facts,
-            &obligations,
-            &mut reasons,
-        );
-        reasons.decide(obligations)
+        let passage = export::judge(self, duties, request, facts, &obligations, &mut reasons);
+        reasons.decide(obligations, passage)
     }
 
     /// Oldest catalog view on which a permit for this grade may rest, in milliseconds.
@@ -118,6 +128,28 @@ impl Pdp {
         &self.rules
     }
 
+    /// The rule packs that an export of that day rests on, for the facts of a decision.
+    #[must_use]
+    pub fn export_packs(&self, at: Timestamp) -> Vec<PackVersion> {
+        let force = self.packs.in_force(Day::of(at));
+        force.map_or_else(Vec::new, |it| it.versions())
+    }
+
+    /// Whether the packs that the facts name are this one's; facts without an export name none.
+    pub(crate) fn has_packs_of(&self, facts: &Facts) -> bool {
+        let named = facts.export.as_ref().map_or(&[][..], |it| &it.packs);
+        named.iter().all(|it| self.packs.holds(it))
+    }
+
+    pub(crate) fn packs(&self) -> &Packs {
+        &self.packs
+    }
+
+    /// What the policy lines say of the principal and the action.
+    pub(crate) fn ruling(&self, request: &DecisionRequest) -> Option<Ruling> {
+        self.index.ruling(&request.principal, request.action)
+    }
+
     /// Who asks: valid now, not two of the three administrators in one, and with a role for it.
     fn judge_principal(&self, request: &DecisionRequest, facts: &Facts, reasons: &mut Reasons<'_>) {
         let principal = &request.principal;
@@ -128,7 +160,7 @@ impl Pdp {
         if administrations(principal) > 1 {
             reasons.deny(ReasonCode::SeparationOfDuties);
         }
-        match self.index.ruling(principal, request.action) {
+        match self.ruling(request) {
             Some(Ruling::Allowed) => {}
             Some(Ruling::Forbidden { line }) => {
                 let cites = self.rules.cites(ReasonCode::SeparationOfDuties);

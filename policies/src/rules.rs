@@ -1,9 +1,10 @@
-//! `rules.toml`: what holds by grade, default masks, the export table and the citations.
+//! `rules.toml`: what holds by grade, default masks and the citations. Format 1 also held the
+//! export table, which is a rule pack now.
 //!
 //! It does not decide. It parses once, and what is looser than the architecture allows is an
 //! error here rather than a surprise later: a policy set may only tighten.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemas::Grade;
 use schemas::code::ReasonCode;
@@ -13,12 +14,10 @@ use serde::Deserialize;
 
 use crate::error::{Error, Part, shown};
 
-/// Longest rules text in bytes; what ships has about 6,000.
+/// Longest rules text in bytes; what ships has about 3,000.
 const RULES_BYTES_MAX: usize = 64 * 1024;
 /// Longest citation in characters: it stands in every refusal's ledger entry.
 const CITES_CHARS_MAX: usize = 300;
-/// Most purposes that count as trade (O16 3).
-const TRADE_PURPOSES_MAX: usize = 256;
 /// Oldest view for G1 and G2, 24 h: within it a node that is cut off still serves its city.
 const VIEW_AGE_MAX_MS: u64 = 86_400_000;
 /// Oldest view from G3 on, 60 s: a revocation takes effect within it.
@@ -27,25 +26,7 @@ const SEALED_VIEW_AGE_MAX_MS: u64 = 60_000;
 const INSPECT_ROWS_MAX: u64 = 10_000;
 
 /// The one format of the text that this program reads.
-const FORMAT: u32 = 1;
-
-/// Export rules in the order of evaluation (the law module's order: X17 stands before X15, so that
-/// a sender below 100,000 persons keeps its exemption).
-const EXPORT_ORDER: [&str; 19] = [
-    "X0", "X1", "X2", "X3", "X4", "X5", "X6", "X7", "X8", "X9", "X10", "X11", "X12", "X13", "X14",
-    "X17", "X15", "X16", "X18",
-];
-
-/// Export rules for which the facts are there.
-const EXPORT_DECIDED: [ReasonCode; 7] = [
-    ReasonCode::X3,
-    ReasonCode::X4,
-    ReasonCode::X5,
-    ReasonCode::X6,
-    ReasonCode::X7,
-    ReasonCode::X14,
-    ReasonCode::X18,
-];
+const FORMAT: u32 = 2;
 
 /// Reasons that a decision can give, apart from export rules. Those that are not here are given by
 /// the enforcement point (not recorded, release ended, row limit).
@@ -120,30 +101,11 @@ struct Inspect {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ExportRule {
-    number: String,
-    when: String,
-    outcome: String,
-    cites: String,
-    decided: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Export {
-    refusal: String,
-    trade_purposes: BTreeSet<String>,
-    rule: Vec<ExportRule>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Text {
     format: u32,
     grade: Grades,
     mask: BTreeMap<Sensitivity, Mask>,
     inspect: Inspect,
-    export: Export,
     cites: BTreeMap<ReasonCode, String>,
 }
 
@@ -154,7 +116,6 @@ pub(crate) struct Rules {
     masks: BTreeMap<Sensitivity, Mask>,
     /// Most rows of a preview.
     pub(crate) inspect_rows_max: u64,
-    trade_purposes: BTreeSet<String>,
     cites: BTreeMap<ReasonCode, String>,
 }
 
@@ -191,15 +152,12 @@ impl Rules {
             let why = format!("inspect.rows_max must be 1 to {INSPECT_ROWS_MAX}");
             return Err(Error::incomplete(Part::Rules, why));
         }
-        let mut cites = parsed.cites;
-        check_cites(&cites)?;
-        add_export_cites(&parsed.export, &mut cites)?;
+        check_cites(&parsed.cites)?;
         Ok(Self {
             grades: parsed.grade,
             masks: parsed.mask,
             inspect_rows_max: parsed.inspect.rows_max,
-            trade_purposes: parsed.export.trade_purposes,
-            cites,
+            cites: parsed.cites,
         })
     }
 
@@ -210,11 +168,6 @@ impl Rules {
     /// The mask of a column that its grant does not mask.
     pub(crate) fn default_mask(&self, sensitivity: Sensitivity) -> Option<&Mask> {
         self.masks.get(&sensitivity)
-    }
-
-    /// Whether the purpose is one of those that O16 3 names.
-    pub(crate) fn is_trade(&self, purpose: &str) -> bool {
-        self.trade_purposes.contains(purpose)
     }
 
     /// What a refusal with this code rests on. Codes without a citation are not given by
@@ -297,57 +250,6 @@ fn check_text(what: &str, text: &str) -> Result<(), Error> {
     if chars == 0 || chars > CITES_CHARS_MAX || text.chars().any(char::is_control) {
         let why = format!("{what} must be one line of 1 to {CITES_CHARS_MAX} characters");
         return Err(Error::incomplete(Part::Rules, why));
-    }
-    Ok(())
-}
-
-/// Checks the table and writes, for each rule that can be decided, what its refusal says.
-fn add_export_cites(
-    export: &Export,
-    cites: &mut BTreeMap<ReasonCode, String>,
-) -> Result<(), Error> {
-    let numbers: Vec<&str> = export
-        .rule
-        .iter()
-        .map(|rule| rule.number.as_str())
-        .collect();
-    if numbers != EXPORT_ORDER {
-        let why = format!(
-            "export.rule: write each of {} once, in this order",
-            EXPORT_ORDER.join(" ")
-        );
-        return Err(Error::incomplete(Part::Rules, why));
-    }
-    if export.trade_purposes.len() > TRADE_PURPOSES_MAX {
-        let why = format!("export.trade_purposes: at most {TRADE_PURPOSES_MAX}");
-        return Err(Error::incomplete(Part::Rules, why));
-    }
-    check_text("export.refusal", &export.refusal)?;
-    for rule in &export.rule {
-        for (what, text) in [
-            ("when", &rule.when),
-            ("outcome", &rule.outcome),
-            ("cites", &rule.cites),
-        ] {
-            check_text(&format!("export rule {} {what}", rule.number), text)?;
-        }
-        let code = ReasonCode::parse(&rule.number).filter(|code| EXPORT_DECIDED.contains(code));
-        if rule.decided != code.is_some() {
-            let why = format!(
-                "export rule {}: decided must be {}; this program has{} the facts for it",
-                rule.number,
-                code.is_some(),
-                if code.is_some() { "" } else { " not" },
-            );
-            return Err(Error::incomplete(Part::Rules, why));
-        }
-        if let Some(code) = code {
-            let text = format!(
-                "{}: {}, {}; {}",
-                rule.cites, rule.when, rule.outcome, export.refusal
-            );
-            cites.insert(code, text);
-        }
     }
     Ok(())
 }

@@ -95,6 +95,8 @@ impl Duties {
             Action::LedgerRead | Action::NodeOperate => always(OWN_OR_AUTHORITY),
             Action::PolicyExplain => always(ANYONE),
             Action::PolicyAdopt => plain(AUTHORITY),
+            // Whoever sends answers for its own instruments.
+            Action::ExportRegister => plain(PROVIDER),
             Action::ParticipantRegister | Action::RoleBind => plain(OWN_OR_AUTHORITY),
         }
     }

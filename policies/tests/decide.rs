@@ -27,7 +27,7 @@ fn decide(case: &Case) -> Decision {
 
 fn codes(case: &Case) -> Vec<ReasonCode> {
     match decide(case) {
-        Decision::Permit(_) => Vec::new(),
+        Decision::Permit(_) | Decision::Measure { .. } => Vec::new(),
         Decision::Deny(reasons) => reasons.into_iter().map(|reason| reason.code).collect(),
     }
 }
@@ -46,6 +46,7 @@ fn a_granted_read_carries_the_grant_as_obligations() {
             ]),
             rows_max: Some(1_000_000),
             seal: true,
+            export: None,
         })
     );
 }

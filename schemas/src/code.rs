@@ -123,7 +123,7 @@ codes! {
         LedgerRead = "ledger.read",
         /// Ask what would be decided, without doing it.
         PolicyExplain = "policy.explain",
-        /// Put a policy set in force.
+        /// Put a policy set or a rule pack in force.
         PolicyAdopt = "policy.adopt",
         /// Register or change a participant or its nodes.
         ParticipantRegister = "participant.register",
@@ -133,6 +133,8 @@ codes! {
         RoleBind = "role.bind",
         /// Operate the node: status, drain, membership.
         NodeOperate = "node.operate",
+        /// Register, suspend or end an export instrument.
+        ExportRegister = "export.register",
     }
 }
 
@@ -199,6 +201,38 @@ codes! {
         X14 = "X14",
         /// Rule X18: nothing of the above; no instrument would be required.
         X18 = "X18",
+        /// Rule X8: personal information collected and produced abroad.
+        X8 = "X8",
+        /// Rule X9: necessary for a contract with the individual.
+        X9 = "X9",
+        /// Rule X10: cross-border management of employees.
+        X10 = "X10",
+        /// Rule X11: emergency.
+        X11 = "X11",
+        /// Rule X12: negative list of a free-trade zone.
+        X12 = "X12",
+        /// Rule X13: treaty.
+        X13 = "X13",
+        /// Rule X15: the Greater Bay Area standard contract applies.
+        X15 = "X15",
+        /// Rule X16: a standard contract or a certification is needed.
+        X16 = "X16",
+        /// Rule X17: fewer than 100,000 persons, none sensitive.
+        X17 = "X17",
+        /// No instrument of the kind that the export rule asks for is registered.
+        InstrumentMissing = "INSTRUMENT_MISSING",
+        /// The instrument is suspended, over, not filed in time, or overtaken.
+        InstrumentNotValid = "INSTRUMENT_NOT_VALID",
+        /// The export is outside what its instrument covers.
+        EnvelopeExceeded = "ENVELOPE_EXCEEDED",
+        /// Neither separate consent nor another ground covers the personal columns.
+        ConsentMissing = "CONSENT_MISSING",
+        /// No valid impact assessment covers the personal columns.
+        ImpactAssessmentMissing = "IMPACT_ASSESSMENT_MISSING",
+        /// A second person of the provider has not agreed.
+        SecondApprovalMissing = "SECOND_APPROVAL_MISSING",
+        /// Persons could not be counted, or not for this year.
+        CountMissing = "COUNT_MISSING",
     }
 }
 

@@ -8,15 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::codes;
 use crate::dataset::{Dataset, DatasetState, DatasetVersion};
+use crate::export::{Instrument, InstrumentState};
 use crate::ledger_entry::{CheckpointUpdate, Cosignature};
 use crate::participant::{Node, Participant, Person};
 use crate::policy_set::PolicySet;
 use crate::request::{AccessRequest, RequestDecision};
+use crate::rule_pack::RulePack;
 use crate::standard::DataStandard;
 use crate::transfer::{Receipt, Transfer};
 use crate::{
-    CommandId, DatasetId, Error, GrantId, NodeId, ParticipantId, PersonId, RequestId, Signed,
-    Timestamp, TransferId, canonical,
+    CommandId, DatasetId, Error, GrantId, InstrumentId, NodeId, ParticipantId, PersonId, RequestId,
+    RulePackId, Signed, Timestamp, TransferId, canonical,
 };
 
 /// Everything that can be asked of the catalog.
@@ -77,7 +79,8 @@ pub enum Command {
         /// The request.
         request: Box<AccessRequest>,
     },
-    /// Answer a request. By a data steward of the provider.
+    /// Answer a request. By a data steward of the provider; where two persons must agree, the
+    /// second one sends the same answer, and may be a security officer.
     DecideRequest {
         /// Which.
         request: RequestId,
@@ -123,6 +126,38 @@ pub enum Command {
     AdoptPolicySet {
         /// The set.
         policy_set: Box<PolicySet>,
+    },
+    /// Put a rule pack in force. By the authority's security officer.
+    AdoptRulePack {
+        /// The pack.
+        rule_pack: Box<RulePack>,
+    },
+    /// Take a rule pack back, so that the number before it is in force again. By the authority's
+    /// security officer.
+    WithdrawRulePack {
+        /// Its series.
+        series: RulePackId,
+        /// Its number.
+        number: u64,
+        /// Why.
+        because: String,
+    },
+    /// Register or correct an export instrument. By a security officer of the processor.
+    RegisterInstrument {
+        /// The record; `revision` is the one that it replaces, 0 for a new one.
+        instrument: Box<Instrument>,
+    },
+    /// Suspend, end or revive an export instrument. By a security officer of the processor or of
+    /// the authority; only the authority's revives.
+    MoveInstrument {
+        /// Which.
+        instrument: InstrumentId,
+        /// The revision that the caller saw.
+        revision: u64,
+        /// Where to.
+        to: InstrumentState,
+        /// Why.
+        because: String,
     },
     /// Make a ledger checkpoint known. By a node of the participant.
     PublishCheckpoint {

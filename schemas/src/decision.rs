@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::{Action, ReasonCode, codes};
 use crate::dataset::{Grade, Sensitivity, ShareAttribute};
+use crate::export::{ExportFacts, ExportTerms, MeasureDuty};
 use crate::participant::{Jurisdiction, ParticipantKind, Role};
 use crate::request::{Grant, Purpose};
 use crate::{DatasetId, NodeId, ParticipantId, PersonId, Timestamp};
@@ -124,6 +125,10 @@ pub struct Facts {
     pub dataset: Option<DatasetFacts>,
     /// The grant, when one is used.
     pub grant: Option<Grant>,
+    /// What an export needs to be known of; none when nothing leaves the mainland, or when the
+    /// node does not gather it, and then every export is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<Box<ExportFacts>>,
 }
 
 /// One comparison of a row filter.
@@ -207,6 +212,9 @@ pub struct Obligations {
     pub rows_max: Option<u64>,
     /// Whether bytes are sealed to the recipient's key.
     pub seal: bool,
+    /// Under what they leave the mainland; none when they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<Box<ExportTerms>>,
 }
 
 /// One reason for a refusal.
@@ -219,6 +227,21 @@ pub struct Reason {
     pub code: ReasonCode,
     /// What the rule rests on: statute and article, or the policy line.
     pub cites: String,
+    /// Columns that could leave instead; none when leaving columns out does not help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Vec<String>>,
+}
+
+impl Reason {
+    /// A reason for which nothing is proposed.
+    #[must_use]
+    pub fn new(code: ReasonCode, cites: impl Into<String>) -> Self {
+        Self {
+            code,
+            cites: cites.into(),
+            proposal: None,
+        }
+    }
 }
 
 /// What was decided.
@@ -229,4 +252,13 @@ pub enum Decision {
     Permit(Obligations),
     /// No, for all of these reasons, in a fixed order.
     Deny(Vec<Reason>),
+    /// Not yet: persons are counted first. Nothing leaves; the same is asked again with what was
+    /// measured.
+    Measure {
+        /// What to count.
+        duty: Box<MeasureDuty>,
+        /// What will have to be done if the second answer is yes: what is counted is counted after
+        /// filters and before masks.
+        obligations: Obligations,
+    },
 }

@@ -131,6 +131,10 @@ ids! {
     RuleId = "rule";
     /// What makes a retried command the same command.
     CommandId = "command";
+    /// A series of rule packs, for example `export.cn`; packs in it are numbered.
+    RulePackId = "rule-pack";
+    /// An export instrument or evidence.
+    InstrumentId = "instrument";
 }
 
 #[cfg(test)]

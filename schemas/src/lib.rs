@@ -4,12 +4,15 @@
 //! It does not decide, store or send anything. A type is here only if it crosses both between two
 //! crates and between two machines.
 
+pub mod calendar;
 pub mod canonical;
 pub mod code;
 pub mod command;
 pub mod dataset;
 pub mod decision;
 mod error;
+pub mod explanation;
+pub mod export;
 pub mod format;
 mod id;
 pub mod ledger_entry;
@@ -17,6 +20,7 @@ pub mod participant;
 pub mod policy_set;
 pub mod quality;
 pub mod request;
+pub mod rule_pack;
 pub mod shipped;
 mod signed;
 pub mod standard;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crypto::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::code::codes;
@@ -100,12 +101,58 @@ pub struct AccessRequest {
     pub state: RequestState,
     /// When it was submitted: the clock's start.
     pub submitted_at: Timestamp,
-    /// When an answer is due, by the rule pack of the provider's jurisdiction.
+    /// Until when an answer is due, and once it is agreed, until when the data is shared, by the
+    /// rule packs of the provider's seat: 24:00 of the last working day. None when no clock runs.
     pub due_at: Option<Timestamp>,
     /// Why it was refused or returned.
     pub answer: Option<String>,
     /// Grows with each change.
     pub revision: u64,
+}
+
+/// Who agreed to a request that needs two persons: grade G4, important data, and every export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// The request.
+    pub request: RequestId,
+    /// Its revision when the first person agreed; it is void once the request moves otherwise.
+    pub request_revision: u64,
+    /// SM3 of the canonical form of the answer: the second person agrees to the same one.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
+    pub answer: Digest,
+    /// The first person.
+    pub first: PersonId,
+    /// When she agreed, by leader time.
+    pub first_at: Timestamp,
+    /// The second person, once there is one.
+    pub second: Option<PersonId>,
+}
+
+codes! {
+    /// Which clock of a request is supervised.
+    pub enum SupervisedClock {
+        /// From the request to its answer.
+        Reply = "REPLY",
+        /// From the agreement to the first rows received.
+        Delivery = "DELIVERY",
+    }
+}
+
+/// A clock of a request that ran out (督办).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Supervision {
+    /// The request.
+    pub request: RequestId,
+    /// Which clock.
+    pub clock: SupervisedClock,
+    /// When it ran out.
+    pub due_at: Timestamp,
+    /// The tick that noticed.
+    pub raised_at: Timestamp,
+    /// When what was late was done after all.
+    pub settled_at: Option<Timestamp>,
 }
 
 /// The provider's answer.

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 
 use schemas::canonical;
 use schemas::dataset::Dataset;
+use schemas::export::Instrument;
 use schemas::ledger_entry::LedgerEntry;
 use schemas::participant::Participant;
 use schemas::policy_set::PolicySet;
 use schemas::request::{AccessRequest, Contract, Grant};
+use schemas::rule_pack::RulePack;
 use schemas::standard::DataStandard;
 use schemas::transfer::Transfer;
 use schemas::validate::{JsonSchema, compile_schema};
@@ -31,7 +33,7 @@ struct Record {
     parse: fn(&Value) -> Result<(), String>,
 }
 
-const RECORDS: [Record; 9] = [
+const RECORDS: [Record; 11] = [
     record::<Dataset>("dataset"),
     record::<AccessRequest>("request"),
     record::<Contract>("contract"),
@@ -41,6 +43,8 @@ const RECORDS: [Record; 9] = [
     record::<LedgerEntry>("ledger-entry"),
     record::<PolicySet>("policy-set"),
     record::<DataStandard>("data-standard"),
+    record::<RulePack>("rule-pack"),
+    record::<Instrument>("instrument"),
 ];
 
 const fn record<T: ToSchema + Serialize + DeserializeOwned>(name: &'static str) -> Record {

@@ -81,6 +81,10 @@ pub(crate) fn changes_keys(report: &ApplyReport) -> bool {
         | RecordKind::Grant
         | RecordKind::Transfer
         | RecordKind::PolicySet
+        | RecordKind::RulePack
+        | RecordKind::Instrument
+        | RecordKind::Approval
+        | RecordKind::Supervision
         | RecordKind::Checkpoint
         | RecordKind::Command => false,
     })

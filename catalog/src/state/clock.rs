@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use schemas::Timestamp;
-use schemas::request::{AccessRequest, Grant, GrantState, RequestState};
+use schemas::request::{AccessRequest, Grant, GrantState, RequestState, Supervision};
 
 use super::author::Acting;
 use super::limits::EXPIRIES_PER_TICK_MAX;
 use super::record::{Clock, Record};
 use super::refusal::Refusal;
+use super::request::{is_in_use, running_clock, settled};
 use super::store::{Deadline, State};
 use super::{Change, grant};
 
@@ -29,7 +30,8 @@ pub(crate) fn check_author_time(leader: Timestamp, author: Timestamp) -> Result<
     )))
 }
 
-/// Moves leader time and ends grants and requests whose period is over. By a node that votes;
+/// Moves leader time, ends grants and requests whose period is over, and notices clocks that ran
+/// out. By a node that votes;
 /// which of them leads is Raft's to know and not part of the state. A tick is not held to the
 /// five minutes, or a federation that was off for an hour could never go on.
 pub(crate) fn tick(state: &State, acting: &Acting<'_>, now: Timestamp) -> Result<Change, Refusal> {
@@ -64,8 +66,12 @@ pub(crate) fn tick(state: &State, acting: &Acting<'_>, now: Timestamp) -> Result
             }
             Deadline::Request(id) => {
                 if let Some(it) = state.requests.get(id) {
+                    records.extend(settled(state, it));
                     records.push(expire_request(it));
                 }
+            }
+            Deadline::Overdue(id) => {
+                records.extend(state.requests.get(id).and_then(|it| overdue(it, now)));
             }
         }
     }
@@ -81,15 +87,28 @@ fn expire_grant(state: &State, it: &Grant, records: &mut Vec<Record>) {
         ..it.clone()
     })));
     if let Some(request) = grant::request_of(state, it)
-        && request.state == RequestState::Agreed
+        && is_in_use(request.state)
     {
+        records.extend(settled(state, request));
         records.push(expire_request(request));
     }
+}
+
+/// What is late is supervised (督办). The request itself does not move: an answer is still due.
+fn overdue(it: &AccessRequest, now: Timestamp) -> Option<Record> {
+    Some(Record::Supervision(Arc::new(Supervision {
+        request: it.id.clone(),
+        clock: running_clock(it)?,
+        due_at: it.due_at?,
+        raised_at: now,
+        settled_at: None,
+    })))
 }
 
 fn expire_request(it: &AccessRequest) -> Record {
     Record::Request(Arc::new(AccessRequest {
         state: RequestState::Expired,
+        due_at: None,
         revision: it.revision + 1,
         ..it.clone()
     }))

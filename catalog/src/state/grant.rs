@@ -15,7 +15,7 @@ use super::author::Acting;
 use super::limits::TEXT_CHARS_MAX;
 use super::record::Record;
 use super::refusal::Refusal;
-use super::request::{check_period, moved};
+use super::request::{check_period, is_in_use, moved, settled};
 use super::store::State;
 use super::{Change, limits, transfer};
 
@@ -209,8 +209,9 @@ pub(crate) fn revoke(
         ..grant.clone()
     }))];
     if let Some(request) = request_of(state, grant)
-        && request.state == RequestState::Agreed
+        && is_in_use(request.state)
     {
+        records.extend(settled(state, request));
         records.push(moved(
             request,
             RequestState::Revoked,

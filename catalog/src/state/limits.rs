@@ -73,7 +73,11 @@ const fn records_max(kind: RecordKind) -> usize {
         RecordKind::Version => 2_000_000,
         RecordKind::Request | RecordKind::Contract | RecordKind::Grant => 2_000_000,
         RecordKind::Transfer => 4_000_000,
-        RecordKind::PolicySet => 10_000,
+        RecordKind::PolicySet | RecordKind::RulePack => 10_000,
+        RecordKind::Instrument => 200_000,
+        // One of each request, and one of each request and clock.
+        RecordKind::Approval => 2_000_000,
+        RecordKind::Supervision => 4_000_000,
         RecordKind::Command => REMEMBERED_COMMANDS_MAX,
     }
 }
@@ -98,6 +102,26 @@ pub(crate) fn check_room(state: &State, record: &Record) -> Result<(), Refusal> 
         Record::Grant(it) => (state.grants.len(), !state.grants.contains_key(&it.id)),
         Record::Transfer(it) => (state.transfers.len(), !state.transfers.contains_key(&it.id)),
         Record::PolicySet(_) => (state.policy_sets.len(), true),
+        Record::RulePack(it) => (
+            state.rule_packs.len(),
+            !state
+                .rule_packs
+                .contains_key(&(it.pack.series.clone(), it.pack.number)),
+        ),
+        Record::Instrument(it) => (
+            state.instruments.len(),
+            !state.instruments.contains_key(&it.id),
+        ),
+        Record::Approval(it) => (
+            state.approvals.len(),
+            !state.approvals.contains_key(&it.request),
+        ),
+        Record::Supervision(it) => (
+            state.supervisions.len(),
+            !state
+                .supervisions
+                .contains_key(&(it.request.clone(), it.clock)),
+        ),
         // The window makes its own room.
         Record::Command(_) => return Ok(()),
     };

@@ -23,6 +23,7 @@ mod clock;
 mod dataset;
 mod founding;
 mod grant;
+mod instrument;
 mod limits;
 mod node;
 mod participant;
@@ -31,6 +32,7 @@ mod policy_set;
 mod record;
 mod refusal;
 mod request;
+pub(crate) mod rule_pack;
 mod signature;
 mod snapshot;
 mod standard;
@@ -199,6 +201,21 @@ impl State {
                 transfer::terminate(self, acting, transfer, because)
             }
             Command::AdoptPolicySet { policy_set } => policy_set::adopt(self, acting, policy_set),
+            Command::AdoptRulePack { rule_pack } => rule_pack::adopt(self, acting, rule_pack),
+            Command::WithdrawRulePack {
+                series,
+                number,
+                because,
+            } => rule_pack::withdraw(self, acting, series, *number, because),
+            Command::RegisterInstrument { instrument } => {
+                instrument::register(self, acting, instrument)
+            }
+            Command::MoveInstrument {
+                instrument,
+                revision,
+                to,
+                because,
+            } => instrument::shift(self, acting, instrument, *revision, *to, because),
             Command::PublishCheckpoint { update } => checkpoint::publish(self, acting, update),
             Command::WitnessCheckpoint {
                 participant,

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use crypto::Digest;
 use schemas::command::{Author, Outcome};
 use schemas::dataset::{Dataset, DatasetVersion};
+use schemas::export::Instrument;
 use schemas::ledger_entry::{CheckpointUpdate, Cosignature};
 use schemas::participant::{Node, Participant, Person};
 use schemas::policy_set::PolicySet;
-use schemas::request::{AccessRequest, Contract, Grant};
+use schemas::request::{AccessRequest, Approval, Contract, Grant, Supervision};
+use schemas::rule_pack::AdoptedRulePack;
 use schemas::standard::DataStandard;
 use schemas::transfer::Transfer;
 use schemas::{
@@ -50,6 +52,14 @@ pub enum RecordKind {
     Transfer,
     /// Policy sets.
     PolicySet,
+    /// Adopted rule packs.
+    RulePack,
+    /// Export instruments.
+    Instrument,
+    /// Who agreed to requests that need two persons.
+    Approval,
+    /// Clocks of requests that ran out.
+    Supervision,
     /// The newest checkpoint of each ledger with its cosignatures.
     Checkpoint,
     /// The idempotency window.
@@ -58,7 +68,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// Every kind, in the order in which snapshots list them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Federation,
         Self::Clock,
         Self::Participant,
@@ -73,6 +83,10 @@ impl RecordKind {
         Self::Grant,
         Self::Transfer,
         Self::PolicySet,
+        Self::RulePack,
+        Self::Instrument,
+        Self::Approval,
+        Self::Supervision,
         Self::Checkpoint,
         Self::Command,
     ];
@@ -95,6 +109,10 @@ impl RecordKind {
             Self::Grant => "grant",
             Self::Transfer => "transfer",
             Self::PolicySet => "policy-set",
+            Self::RulePack => "rule-pack",
+            Self::Instrument => "instrument",
+            Self::Approval => "approval",
+            Self::Supervision => "supervision",
             Self::Checkpoint => "checkpoint",
             Self::Command => "command",
         }
@@ -228,6 +246,10 @@ pub(crate) enum Record {
     Grant(Arc<Grant>),
     Transfer(Arc<Transfer>),
     PolicySet(Arc<PolicySet>),
+    RulePack(Arc<AdoptedRulePack>),
+    Instrument(Arc<Instrument>),
+    Approval(Arc<Approval>),
+    Supervision(Arc<Supervision>),
     Checkpoint(Arc<WitnessedCheckpoint>),
     Command(Arc<RememberedCommand>),
 }
@@ -254,6 +276,16 @@ impl Record {
             Self::PolicySet(it) => {
                 RecordKey::new(RecordKind::PolicySet, format_args!("{:020}", it.number))
             }
+            Self::RulePack(it) => RecordKey::new(
+                RecordKind::RulePack,
+                format!("{}/{:020}", it.pack.series, it.pack.number),
+            ),
+            Self::Instrument(it) => RecordKey::new(RecordKind::Instrument, it.id.as_str()),
+            Self::Approval(it) => RecordKey::new(RecordKind::Approval, it.request.as_str()),
+            Self::Supervision(it) => RecordKey::new(
+                RecordKind::Supervision,
+                format!("{}/{}", it.request, it.clock),
+            ),
             Self::Checkpoint(it) => RecordKey::new(
                 RecordKind::Checkpoint,
                 &it.update.checkpoint.body.ledger.participant,
@@ -278,6 +310,10 @@ impl Record {
             Self::Grant(it) => canonical::to_bytes(&**it),
             Self::Transfer(it) => canonical::to_bytes(&**it),
             Self::PolicySet(it) => canonical::to_bytes(&**it),
+            Self::RulePack(it) => canonical::to_bytes(&**it),
+            Self::Instrument(it) => canonical::to_bytes(&**it),
+            Self::Approval(it) => canonical::to_bytes(&**it),
+            Self::Supervision(it) => canonical::to_bytes(&**it),
             Self::Checkpoint(it) => canonical::to_bytes(&**it),
             Self::Command(it) => canonical::to_bytes(&**it),
         }
@@ -302,6 +338,10 @@ impl Record {
             RecordKind::Grant => Self::Grant(read(bytes)?),
             RecordKind::Transfer => Self::Transfer(read(bytes)?),
             RecordKind::PolicySet => Self::PolicySet(read(bytes)?),
+            RecordKind::RulePack => Self::RulePack(read(bytes)?),
+            RecordKind::Instrument => Self::Instrument(read(bytes)?),
+            RecordKind::Approval => Self::Approval(read(bytes)?),
+            RecordKind::Supervision => Self::Supervision(read(bytes)?),
             RecordKind::Checkpoint => Self::Checkpoint(read(bytes)?),
             RecordKind::Command => Self::Command(read(bytes)?),
         })

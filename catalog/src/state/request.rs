@@ -1,23 +1,33 @@
-//! The statutory request for shared data (Decree 809, article 21; `domain.md` 1.4).
+//! The statutory request for shared data (Decree 809, article 21; `domain.md` 1.4), its clocks, and
+//! the second person's approval.
 //!
-//! It does not know working days: `due_at` stays empty until the rule pack of the provider's
-//! jurisdiction, which holds the deadlines, is part of the state. It does not yet ask for a second
-//! person's approval for G4 and important data either.
+//! It does not count working days: the rule packs of the provider's seat do (`rule_pack`), and a
+//! tick notices when a clock ran out (`clock`).
+//!
+//! ```text
+//!   SUBMITTED -----------> AGREED ----------------> ACTIVE -> EXPIRED | REVOKED
+//!     |  ^  reply clock      |     delivery clock
+//!     |  +-- RETURNED        +-> EXPIRED | REVOKED
+//!     +----> REFUSED | CLOSED | EXPIRED
+//! ```
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use schemas::dataset::{Dataset, ShareAttribute};
-use schemas::participant::Role;
-use schemas::request::{AccessRequest, RequestDecision, RequestState};
-use schemas::{PartyOnly, Period, RequestId};
+use schemas::dataset::{Dataset, Grade, ShareAttribute};
+use schemas::participant::{ParticipantKind, Person, Role};
+use schemas::request::{
+    AccessRequest, Approval, RequestDecision, RequestState, SupervisedClock, Supervision,
+};
+use schemas::rule_pack::ClockKind;
+use schemas::{PartyOnly, Period, RequestId, canonical};
 
 use super::author::Acting;
 use super::limits::{CODE_CHARS_MAX, TEXT_CHARS_MAX};
 use super::record::Record;
 use super::refusal::{Refusal, check_revision};
 use super::store::State;
-use super::{Change, dataset, grant, limits};
+use super::{Change, dataset, grant, limits, rule_pack};
 
 /// Asks for shared data, or asks again after a supplement. By a data consumer, who is the
 /// requester. The clock starts at leader time, whatever the record says.
@@ -52,8 +62,10 @@ pub(crate) fn submit(
             it.period.until
         )));
     }
+    let clock = reply_clock(dataset);
     let record = AccessRequest {
         submitted_at: now,
+        due_at: rule_pack::due(state, &dataset.provider, clock),
         revision: revision + 1,
         ..it.clone()
     };
@@ -150,7 +162,57 @@ pub(crate) fn check_period(period: &Period) -> Result<(), Refusal> {
     )))
 }
 
-/// Answers a request. By a data steward of the provider, who is not the requester.
+/// The clock of the reply: a request is answered faster where there are no conditions to weigh.
+fn reply_clock(dataset: &Dataset) -> ClockKind {
+    match dataset.share {
+        ShareAttribute::Unconditional => ClockKind::ReplyUnconditional,
+        ShareAttribute::Conditional | ShareAttribute::NotShared => ClockKind::ReplyConditional,
+    }
+}
+
+/// Which clock runs in the request's state, if one does.
+pub(crate) fn running_clock(request: &AccessRequest) -> Option<SupervisedClock> {
+    match request.state {
+        RequestState::Submitted => Some(SupervisedClock::Reply),
+        RequestState::Agreed | RequestState::Provisioning => Some(SupervisedClock::Delivery),
+        RequestState::Draft
+        | RequestState::Returned
+        | RequestState::Refused
+        | RequestState::Active
+        | RequestState::Suspended
+        | RequestState::Expired
+        | RequestState::Revoked
+        | RequestState::Closed
+        | RequestState::Negotiating
+        | RequestState::Coordinating
+        | RequestState::Escalated
+        | RequestState::Decided => None,
+    }
+}
+
+/// Whether an agreed request's data is shared or about to be: it ends with its grant.
+pub(crate) fn is_in_use(state: RequestState) -> bool {
+    matches!(
+        state,
+        RequestState::Agreed
+            | RequestState::Provisioning
+            | RequestState::Active
+            | RequestState::Suspended
+    )
+}
+
+/// Whether two persons of the provider agree to it: very serious harm, important data, and whatever
+/// leaves the mainland.
+fn needs_two(state: &State, dataset: &Dataset, request: &AccessRequest) -> bool {
+    let abroad = state
+        .participants
+        .get(&request.consumer)
+        .is_none_or(|it| it.kind == ParticipantKind::Foreign || !it.jurisdiction.is_mainland());
+    dataset.grade >= Grade::G4 || !request.destination.is_mainland() || abroad
+}
+
+/// Answers a request. By a data steward of the provider, who is not the requester; where two must
+/// agree, the second person may be a security officer.
 pub(crate) fn decide(
     state: &State,
     acting: &Acting<'_>,
@@ -160,7 +222,14 @@ pub(crate) fn decide(
 ) -> Result<Change, Refusal> {
     let request = find(state, id)?;
     let dataset = dataset::find(state, &request.dataset)?;
-    let person = acting.person_of(&dataset.provider, &[Role::DataSteward])?;
+    let seconds =
+        awaited(state, request).is_some() && matches!(decision, RequestDecision::Agree { .. });
+    let roles: &[Role] = if seconds {
+        &[Role::DataSteward, Role::SecurityOfficer]
+    } else {
+        &[Role::DataSteward]
+    };
+    let person = acting.person_of(&dataset.provider, roles)?;
     if person.id == request.requester {
         return Err(Refusal::not_allowed(format!(
             "{} asked; somebody else answers (separation of duties)",
@@ -176,7 +245,17 @@ pub(crate) fn decide(
     }
     let (to, answer, mut records) = match decision {
         RequestDecision::Agree { contract, grant } => {
-            let records = grant::agree(state, dataset, request, contract, grant)?;
+            let mut records = grant::agree(state, dataset, request, contract, grant)?;
+            if needs_two(state, dataset, request) {
+                let approval = approve(state, request, decision, person)?;
+                let complete = approval.second.is_some();
+                let approval = Record::Approval(Arc::new(approval));
+                if !complete {
+                    // The request stays as it is until the second person agrees.
+                    return Ok(Change::new(request.revision, vec![approval]));
+                }
+                records.push(approval);
+            }
             (RequestState::Agreed, None, records)
         }
         RequestDecision::Refuse { reasons } => {
@@ -188,8 +267,73 @@ pub(crate) fn decide(
             (RequestState::Returned, Some(missing.clone()), Vec::new())
         }
     };
-    records.push(moved(request, to, answer));
+    // A refused or returned request has no clock.
+    let due_at = (to == RequestState::Agreed)
+        .then(|| rule_pack::due(state, &dataset.provider, ClockKind::Delivery))
+        .flatten();
+    records.extend(settled(state, request));
+    records.push(Record::Request(Arc::new(AccessRequest {
+        due_at,
+        ..moved_record(request, to, answer)
+    })));
     Ok(Change::new(request.revision + 1, records))
+}
+
+/// The first person's agreement that waits for a second one; void once the request moved.
+fn awaited<'a>(state: &'a State, request: &AccessRequest) -> Option<&'a Approval> {
+    let held = state.approvals.get(&request.id)?;
+    (held.second.is_none() && held.request_revision == request.revision).then_some(&**held)
+}
+
+/// The agreement with this person in it: as the first, or as the second to the same answer.
+fn approve(
+    state: &State,
+    request: &AccessRequest,
+    decision: &RequestDecision,
+    person: &Person,
+) -> Result<Approval, Refusal> {
+    let answer = canonical::digest(decision)
+        .map_err(|error| Refusal::invalid(format!("the answer: {error}")))?;
+    match awaited(state, request) {
+        // The first person may think again.
+        Some(first) if first.first != person.id => {
+            if first.answer != answer {
+                return Err(Refusal::conflict(format!(
+                    "{} agreed to another contract or grant for {}; send the same answer, or \
+                     return the request",
+                    first.first, request.id
+                )));
+            }
+            Ok(Approval {
+                second: Some(person.id.clone()),
+                ..first.clone()
+            })
+        }
+        Some(first) if first.answer == answer => Err(Refusal::not_allowed(format!(
+            "{} agreed already; a second person of the provider agrees now",
+            person.id
+        ))),
+        Some(_) | None => Ok(Approval {
+            request: request.id.clone(),
+            request_revision: request.revision,
+            answer,
+            first: person.id.clone(),
+            first_at: state.leader_time(),
+            second: None,
+        }),
+    }
+}
+
+/// A clock that ran out and whose work is done now.
+pub(crate) fn settled(state: &State, request: &AccessRequest) -> Option<Record> {
+    let clock = running_clock(request)?;
+    let held = state.supervisions.get(&(request.id.clone(), clock))?;
+    (held.settled_at.is_none() && request.due_at == Some(held.due_at)).then(|| {
+        Record::Supervision(Arc::new(Supervision {
+            settled_at: Some(state.leader_time()),
+            ..(**held).clone()
+        }))
+    })
 }
 
 /// Takes a request back before it is agreed to. By a data consumer of the consumer.
@@ -211,18 +355,28 @@ pub(crate) fn withdraw(
             request.state
         )));
     }
-    let record = moved(request, RequestState::Closed, request.answer.clone());
-    Ok(Change::new(request.revision + 1, vec![record]))
+    let mut records: Vec<Record> = settled(state, request).into_iter().collect();
+    records.push(moved(request, RequestState::Closed, request.answer.clone()));
+    Ok(Change::new(request.revision + 1, records))
 }
 
-/// `request` in another state.
+/// `request` in another state, in which no clock runs.
 pub(crate) fn moved(request: &AccessRequest, to: RequestState, answer: Option<String>) -> Record {
-    Record::Request(Arc::new(AccessRequest {
+    Record::Request(Arc::new(moved_record(request, to, answer)))
+}
+
+fn moved_record(
+    request: &AccessRequest,
+    to: RequestState,
+    answer: Option<String>,
+) -> AccessRequest {
+    AccessRequest {
         state: to,
+        due_at: None,
         answer,
         revision: request.revision + 1,
         ..request.clone()
-    }))
+    }
 }
 
 fn find<'a>(state: &'a State, id: &RequestId) -> Result<&'a AccessRequest, Refusal> {

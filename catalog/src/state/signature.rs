@@ -260,6 +260,10 @@ fn carried<'a>(keys: &Keys<'a>, command: &'a Command) -> Result<Vec<Check<'a>>, 
         | Command::OpenTransfer { .. }
         | Command::TerminateTransfer { .. }
         | Command::AdoptPolicySet { .. }
+        | Command::AdoptRulePack { .. }
+        | Command::WithdrawRulePack { .. }
+        | Command::RegisterInstrument { .. }
+        | Command::MoveInstrument { .. }
         | Command::WitnessCheckpoint { .. }
         | Command::Tick { .. } => Vec::new(),
     })

@@ -280,6 +280,10 @@ impl State {
             .chain(all(&self.grants, Record::Grant))
             .chain(all(&self.transfers, Record::Transfer))
             .chain(all(&self.policy_sets, Record::PolicySet))
+            .chain(all(&self.rule_packs, Record::RulePack))
+            .chain(all(&self.instruments, Record::Instrument))
+            .chain(all(&self.approvals, Record::Approval))
+            .chain(all(&self.supervisions, Record::Supervision))
             .chain(all(&self.checkpoints, Record::Checkpoint))
             .chain(all(&self.commands, Record::Command))
     }

@@ -9,20 +9,26 @@ use crypto::merkle::map::MerkleMap;
 use crypto::{Digest, KeyId, PublicKey};
 use imbl::{OrdMap, OrdSet};
 use schemas::dataset::{Dataset, DatasetVersion};
+use schemas::export::Instrument;
 use schemas::participant::{Node, Participant, Person};
 use schemas::policy_set::PolicySet;
-use schemas::request::{AccessRequest, Contract, Grant, GrantState, RequestState};
+use schemas::request::{
+    AccessRequest, Approval, Contract, Grant, GrantState, RequestState, SupervisedClock,
+    Supervision,
+};
+use schemas::rule_pack::AdoptedRulePack;
 use schemas::standard::DataStandard;
 use schemas::transfer::{Transfer, TransferState};
 use schemas::{
-    ContractId, DatasetId, GrantId, NodeId, ParticipantId, PersonId, RequestId, Signed,
-    StandardEdition, Timestamp, TransferId,
+    ContractId, DatasetId, GrantId, InstrumentId, NodeId, ParticipantId, PersonId, RequestId,
+    RulePackId, Signed, StandardEdition, Timestamp, TransferId,
 };
 
 use super::record::{
     Clock, Federation, Record, RecordKey, RememberedCommand, Submission, WitnessedCheckpoint,
 };
 use super::refusal::Refusal;
+use super::request::running_clock;
 use super::{Change, Written, limits};
 
 /// Every record of the catalog at one log index.
@@ -46,6 +52,10 @@ pub struct State {
     pub(crate) grants: OrdMap<GrantId, Arc<Grant>>,
     pub(crate) transfers: OrdMap<TransferId, Arc<Transfer>>,
     pub(crate) policy_sets: OrdMap<u64, Arc<PolicySet>>,
+    pub(crate) rule_packs: OrdMap<(RulePackId, u64), Arc<AdoptedRulePack>>,
+    pub(crate) instruments: OrdMap<InstrumentId, Arc<Instrument>>,
+    pub(crate) approvals: OrdMap<RequestId, Arc<Approval>>,
+    pub(crate) supervisions: OrdMap<(RequestId, SupervisedClock), Arc<Supervision>>,
     pub(crate) checkpoints: OrdMap<ParticipantId, Arc<WitnessedCheckpoint>>,
     pub(crate) commands: OrdMap<RecordKey, Arc<RememberedCommand>>,
     /// Whose each current key is, signing and encryption keys alike.
@@ -55,6 +65,8 @@ pub struct State {
     /// Versions over all datasets.
     pub(crate) version_count: usize,
     pub(crate) grants_by_party: OrdMap<(DatasetId, ParticipantId), OrdSet<GrantId>>,
+    /// Instruments by who sends and who may receive.
+    pub(crate) instruments_by_parties: OrdMap<(ParticipantId, ParticipantId), OrdSet<InstrumentId>>,
     /// Transfers that still run, by grant.
     pub(crate) open_transfers: OrdMap<GrantId, OrdSet<TransferId>>,
     /// What a tick has to end, earliest first.
@@ -79,6 +91,8 @@ pub(crate) enum KeyOwner {
 pub(crate) enum Deadline {
     Grant(GrantId),
     Request(RequestId),
+    /// The clock of a request that waits for its answer or its data.
+    Overdue(RequestId),
 }
 
 impl State {
@@ -187,6 +201,15 @@ impl State {
             Record::PolicySet(it) => {
                 self.policy_sets.insert(it.number, it);
             }
+            Record::RulePack(it) => {
+                let key = (it.pack.series.clone(), it.pack.number);
+                self.rule_packs.insert(key, it);
+            }
+            Record::Instrument(it) => self.put_instrument(it),
+            Record::Approval(it) => {
+                self.approvals.insert(it.request.clone(), it);
+            }
+            Record::Supervision(it) => self.put_supervision(it),
             Record::Checkpoint(it) => {
                 let owner = it.update.checkpoint.body.ledger.participant.clone();
                 self.checkpoints.insert(owner, it);
@@ -242,6 +265,20 @@ impl State {
         if let Some(before) = self.requests.get(&it.id) {
             self.deadlines
                 .remove(&(before.period.until, Deadline::Request(it.id.clone())));
+            if let Some(due) = before.due_at {
+                self.deadlines
+                    .remove(&(due, Deadline::Overdue(it.id.clone())));
+            }
+        }
+        // A clock that ran out is told once.
+        if let (Some(due), Some(clock)) = (it.due_at, running_clock(&it))
+            && self
+                .supervisions
+                .get(&(it.id.clone(), clock))
+                .is_none_or(|told| told.due_at != due)
+        {
+            self.deadlines
+                .insert((due, Deadline::Overdue(it.id.clone())));
         }
         // An agreed request ends with its grant.
         if matches!(it.state, RequestState::Submitted | RequestState::Returned) {
@@ -249,6 +286,30 @@ impl State {
                 .insert((it.period.until, Deadline::Request(it.id.clone())));
         }
         self.requests.insert(it.id.clone(), it);
+    }
+
+    fn put_supervision(&mut self, it: Arc<Supervision>) {
+        self.deadlines
+            .remove(&(it.due_at, Deadline::Overdue(it.request.clone())));
+        self.supervisions.insert((it.request.clone(), it.clock), it);
+    }
+
+    fn put_instrument(&mut self, it: Arc<Instrument>) {
+        let parties = |recipient: &ParticipantId| (it.processor.clone(), recipient.clone());
+        if let Some(before) = self.instruments.get(&it.id).cloned() {
+            for recipient in &before.envelope.recipients {
+                if let Some(ids) = self.instruments_by_parties.get_mut(&parties(recipient)) {
+                    ids.remove(&it.id);
+                }
+            }
+        }
+        for recipient in &it.envelope.recipients {
+            self.instruments_by_parties
+                .entry(parties(recipient))
+                .or_default()
+                .insert(it.id.clone());
+        }
+        self.instruments.insert(it.id.clone(), it);
     }
 
     fn put_grant(&mut self, it: Arc<Grant>) {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use schemas::request::GrantState;
+use schemas::request::{GrantState, RequestState};
 use schemas::transfer::{Receipt, ReceiptSide, Transfer, TransferState};
 use schemas::{ParticipantId, Signed, TransferId};
 
@@ -13,7 +13,7 @@ use super::limits::{OPEN_TRANSFERS_PER_GRANT_MAX, TEXT_CHARS_MAX};
 use super::record::Record;
 use super::refusal::Refusal;
 use super::store::State;
-use super::{Change, dataset, grant, limits};
+use super::{Change, dataset, grant, limits, request};
 
 /// How far leader time may lie behind a clock that is right: a few ticks, in milliseconds.
 const LEADER_TIME_LAG_MS_MAX: i64 = 5_000;
@@ -137,10 +137,22 @@ pub(crate) fn complete(
         revision,
         ..it.clone()
     };
-    Ok(Change::new(
-        revision,
-        vec![Record::Transfer(Arc::new(record))],
-    ))
+    let mut records = vec![Record::Transfer(Arc::new(record))];
+    // The first rows that arrived are the delivery: its clock stops, late or not.
+    let request = state
+        .grants
+        .get(&it.grant)
+        .and_then(|held| grant::request_of(state, held))
+        .filter(|it| matches!(it.state, RequestState::Agreed | RequestState::Provisioning));
+    if let Some(request) = request {
+        records.extend(request::settled(state, request));
+        records.push(request::moved(
+            request,
+            RequestState::Active,
+            request.answer.clone(),
+        ));
+    }
+    Ok(Change::new(revision, records))
 }
 
 fn check_receipt(

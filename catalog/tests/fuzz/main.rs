@@ -16,8 +16,9 @@ mod targets;
 use catalog::state::VerifiedProposal;
 use mutate::Fuzz;
 use schemas::command::Command;
+use schemas::export::{InstrumentKind, InstrumentState};
 use schemas::policy_set::PolicySet;
-use schemas::{Period, canonical};
+use schemas::{InstrumentId, Period, canonical};
 use state_world::*;
 
 const WORDS: &[&str] = &[
@@ -102,8 +103,32 @@ fn of_ledgers() -> Vec<(&'static str, Command)> {
         size: 4,
         cosignature: cosign(&checkpoint(PORT, 4, root), CUSTOMS),
     };
+    let register = Command::RegisterInstrument {
+        instrument: Box::new(instrument(
+            InstrumentKind::StandardContract,
+            PORT,
+            "calls",
+            CUSTOMS,
+        )),
+    };
+    let end = Command::MoveInstrument {
+        instrument: InstrumentId::parse("i-1").unwrap(),
+        revision: 1,
+        to: InstrumentState::Ended,
+        because: "it ended".to_owned(),
+    };
+    let rule_pack = Box::new(pack("clocks.cn", 1));
+    let withdraw = Command::WithdrawRulePack {
+        series: rule_pack.series.clone(),
+        number: 1,
+        because: "a wrong day".to_owned(),
+    };
     vec![
         ("authority-officer", adopt),
+        ("authority-officer", Command::AdoptRulePack { rule_pack }),
+        ("authority-officer", withdraw),
+        ("port-officer", register),
+        ("port-officer", end),
         ("node-port", first_checkpoint(PORT, 4, root)),
         ("node-customs", witness),
         ("node-authority", Command::Tick { now: at(5_000_000) }),

@@ -15,12 +15,16 @@ use std::sync::OnceLock;
 use catalog::state::{RecordKey, RecordKind, Signer, State, VerifiedProposal};
 use catalog::view::View;
 use crypto::{Digest, Label, PublicKey, SecretKey, Signature};
+use schemas::calendar::Day;
 use schemas::command::{Author, Command, Outcome, Proposal};
 use schemas::dataset::{
     Column, Dataset, DatasetState, DatasetVersion, Grade, PublishIntent, Sensitivity,
     ShareAttribute, StandardEdition, UpdateCycle,
 };
 use schemas::decision::RowFilter;
+use schemas::export::{
+    Envelope, EnvelopeData, ExportMethod, Instrument, InstrumentKind, InstrumentState,
+};
 use schemas::ledger_entry::{Checkpoint, CheckpointUpdate, Cosignature, LedgerIdentity};
 use schemas::participant::{KeyCustody, Node, Participant, ParticipantKind, Person, Role};
 use schemas::quality::{Ppm, QualityGate, QualityVerdict};
@@ -28,12 +32,13 @@ use schemas::request::{
     AccessRequest, Contract, ContractTerms, Grant, GrantState, Purpose, RequestDecision,
     RequestState, RequestTexts,
 };
+use schemas::rule_pack::{RulePack, shipped};
 use schemas::standard::{DataStandard, Reading};
 use schemas::transfer::{Receipt, ReceiptSide, Transfer, TransferState};
 use schemas::{
-    CommandId, ContractId, DatasetId, GrantId, Jurisdiction, LocalText, NodeId, ParticipantId,
-    PartyOnly, Period, PersonId, ReleaseId, RequestId, Signed, StandardId, Timestamp, TransferId,
-    Visibility, canonical,
+    CommandId, ContractId, DatasetId, GrantId, InstrumentId, Jurisdiction, LocalText, NodeId,
+    ParticipantId, PartyOnly, Period, PersonId, ReleaseId, RequestId, Signed, StandardId,
+    Timestamp, TransferId, Visibility, canonical,
 };
 
 pub(crate) const AUTHORITY: &str = "authority";
@@ -397,15 +402,72 @@ pub(crate) fn first_checkpoint(owner: &str, size: u64, root: Digest) -> Command 
     }
 }
 
-/// A cosignature that holds.
+/// A cosignature that holds. The same one each time: two signatures over the same bytes differ, and
+/// histories are repeated bit for bit.
 pub(crate) fn cosign(checkpoint: &Checkpoint, witness: &str) -> Cosignature {
+    static MADE: OnceLock<std::sync::Mutex<BTreeMap<(String, Vec<u8>), Signature>>> =
+        OnceLock::new();
     let node = format!("node-{witness}");
     let bytes = canonical::to_bytes(checkpoint).unwrap();
+    let mut made = MADE.get_or_init(Default::default).lock().unwrap();
+    let signature = made
+        .entry((node.clone(), bytes.clone()))
+        .or_insert_with(|| secret(&node).sign(Label::Cosignature, &bytes).unwrap())
+        .clone();
     Cosignature {
         witness: participant_id(witness),
         node: node_id(&node),
         key: public(&node).key_id(),
-        signature: secret(&node).sign(Label::Cosignature, &bytes).unwrap(),
+        signature,
+    }
+}
+
+/// A pack that ships, as another number of its series.
+pub(crate) fn pack(series: &str, number: u64) -> RulePack {
+    let mut packs = shipped().iter();
+    let it = packs.find(|it| it.series.as_str() == series).unwrap();
+    RulePack {
+        number,
+        ..it.clone()
+    }
+}
+
+pub(crate) fn day(text: &str) -> Day {
+    Day::parse(text).unwrap()
+}
+
+/// An instrument of `processor` for its dataset, to `hk` in Hong Kong.
+pub(crate) fn instrument(
+    kind: InstrumentKind,
+    processor: &str,
+    dataset: &str,
+    recipient: &str,
+) -> Instrument {
+    Instrument {
+        id: InstrumentId::parse("i-1").unwrap(),
+        kind,
+        processor: participant_id(processor),
+        reference: "doc 1".into(),
+        issued_by: "issuer".into(),
+        from: day("2026-11-02"),
+        until: day("2028-11-01"),
+        filed_on: Some(day("2026-11-06")),
+        envelope: Envelope {
+            recipients: [participant_id(recipient)].into(),
+            destinations: [Jurisdiction::HONG_KONG].into(),
+            purposes: ["supervision".to_owned()].into(),
+            data: vec![EnvelopeData {
+                dataset: dataset_id(dataset),
+                columns: ["imo".to_owned(), "berth".to_owned()].into(),
+            }],
+            methods: [ExportMethod::Transfer].into(),
+            persons_max: Some(1_000),
+            retention_days_max: Some(180),
+        },
+        classification: None,
+        state: InstrumentState::Valid,
+        state_because: None,
+        revision: 0,
     }
 }
 

@@ -8,6 +8,7 @@
 //! | type | content type | what it gives |
 //! |---|---|---|
 //! | [`SignedData`] | 1.2.156.10197.6.1.4.2.2 | who wrote it |
+//! | [`DetachedSignature`] | the same, without its content | who wrote the file beside it |
 //! | [`EnvelopedData`] | 1.2.156.10197.6.1.4.2.3 | who can read it, **and nothing else** |
 //! | [`SignedAndEnvelopedData`] | 1.2.156.10197.6.1.4.2.4 | both |
 //!
@@ -50,12 +51,14 @@
 
 mod content;
 mod der;
+mod detached;
 mod enveloped;
 mod identifier;
 mod signature;
 mod signed;
 mod signed_and_enveloped;
 
+pub use detached::DetachedSignature;
 pub use enveloped::EnvelopedData;
 pub use signature::SignedAttributes;
 pub use signed::SignedData;

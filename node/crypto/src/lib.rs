@@ -18,6 +18,8 @@
 //! | [`tls`] | mutual TLS 1.3 on rustls, ShangMi or standard | RFC 8998, RFC 8446 |
 //! | [`password`], [`totp`] | secrets that people remember or read off | RFC 8018, RFC 6238 |
 //! | [`self_test`](mod@self_test) | known answers at start | in the manner of GM/T 0028 |
+#![doc = ""]
+#![doc = include_str!("../docs/limits-and-assessment.md")]
 
 pub mod certificate;
 pub mod digest;

@@ -3,8 +3,8 @@
 //! | kernel | instructions | blocks at once | hash of |
 //! |---|---|---|---|
 //! | [`gfni512`] | AVX-512, GFNI, VPCLMULQDQ | 64, hash stitched into the rounds | 64 blocks |
-//! | [`gfni256`] | AVX2, GFNI, PCLMULQDQ | 16 | 16 blocks |
-//! | [`aesni`] | AVX2, AES-NI, PCLMULQDQ | 16 | 16 blocks |
+//! | [`gfni256`] | AVX2, GFNI, PCLMULQDQ | 32, hash stitched into the rounds | 16 blocks |
+//! | [`aesni`] | AVX2, AES-NI, PCLMULQDQ | 32, hash stitched into the rounds | 16 blocks |
 //! | `neon` | NEON, AES and PMULL of aarch64 | 16 | 16 blocks |
 //! | [`portable`] | none | 16, as planes of bits | 1 block |
 //!

@@ -16,6 +16,7 @@
 //! | a client under a policy | [`ClientTls::new`], then [`connect`] |
 //! | one family, the identity's, as rustls has it | [`server_config`], [`client_config`] |
 
+mod ahead;
 mod authority;
 mod client;
 mod config;

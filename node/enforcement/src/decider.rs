@@ -1,6 +1,6 @@
-//! The decision point of the policy set in force, compiled once per set.
+//! The decision point of the policy set and the rule packs in force, compiled once for them.
 //!
-//! It does not choose the set: the catalog view does.
+//! It does not choose them: the catalog view does.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,7 +10,8 @@ use policies::Pdp;
 use schemas::code::ReasonCode;
 use schemas::decision::{Decision, DecisionRequest, Facts, PolicyVersion, Reason};
 use schemas::policy_set::PolicySet;
-use schemas::{Grade, Jurisdiction, canonical};
+use schemas::rule_pack::{AdoptedRulePack, RulePack};
+use schemas::{Grade, Jurisdiction, RulePackId, canonical};
 
 use crate::Error;
 
@@ -20,16 +21,34 @@ pub(crate) struct Decider {
     /// The set in force; none is the one that ships. The text itself is the key of the cache:
     /// comparing some kilobytes is cheaper than hashing them, and it cannot be wrong.
     set: Option<PolicySet>,
+    /// The adopted rule packs. What a number says never changes; taking it back moves its revision.
+    packs: Vec<(RulePackId, u64, u64)>,
     version: PolicyVersion,
     pdp: Option<Pdp>,
 }
 
 impl Decider {
-    fn compiled(set: Option<PolicySet>) -> Self {
+    fn compiled(set: Option<PolicySet>, adopted: &[AdoptedRulePack]) -> Self {
         let text = set.clone().unwrap_or_else(policies::shipped);
-        match compile(&text) {
+        let packs = adopted
+            .iter()
+            .map(|it| (it.pack.series.clone(), it.pack.number, it.revision))
+            .collect();
+        let valid: Vec<RulePack> = adopted
+            .iter()
+            .filter(|it| it.withdrawn_because.is_none())
+            .map(|it| it.pack.clone())
+            .collect();
+        let compiled = compile(&text).and_then(|pdp| {
+            pdp.with_packs(&valid).map_err(|source| Error::Policy {
+                number: text.number,
+                source,
+            })
+        });
+        match compiled {
             Ok(pdp) => Self {
                 set,
+                packs,
                 version: pdp.version().clone(),
                 pdp: Some(pdp),
             },
@@ -42,11 +61,21 @@ impl Decider {
                 };
                 Self {
                     set,
+                    packs,
                     version,
                     pdp: None,
                 }
             }
         }
+    }
+
+    fn has_packs_of(&self, view: &View) -> bool {
+        let compiled = self.packs.iter();
+        let compiled = compiled.map(|(series, number, revision)| (series, *number, *revision));
+        let adopted = view
+            .rule_packs()
+            .map(|it| (&it.pack.series, it.pack.number, it.revision));
+        adopted.eq(compiled)
     }
 
     pub(crate) fn version(&self) -> &PolicyVersion {
@@ -56,13 +85,13 @@ impl Decider {
     pub(crate) fn decide(&self, request: &DecisionRequest, facts: &Facts) -> Decision {
         match &self.pdp {
             Some(pdp) => pdp.decide(request, facts),
-            None => Decision::Deny(vec![Reason {
-                code: ReasonCode::RoleMissing,
-                cites: format!(
+            None => Decision::Deny(vec![Reason::new(
+                ReasonCode::RoleMissing,
+                format!(
                     "policy set {} does not compile and so allows nothing; adopt one that does",
                     self.version.number
                 ),
-            }]),
+            )]),
         }
     }
 
@@ -96,26 +125,25 @@ pub(crate) enum Found {
 impl Deciders {
     /// The decider of the set in force in `view`.
     pub(crate) async fn of(&self, view: &View) -> Found {
-        let set = view.policy_set();
-        if let Some(decider) = self.known(set) {
+        if let Some(decider) = self.known(view) {
             return Found::Known(decider);
         }
-        let set = set.cloned();
         let _turn = self.compiling.lock().await;
-        if let Some(decider) = self.known(set.as_ref()) {
+        if let Some(decider) = self.known(view) {
             return Found::Known(decider);
         }
-        let decider = Arc::new(Decider::compiled(set));
+        let adopted: Vec<AdoptedRulePack> = view.rule_packs().cloned().collect();
+        let decider = Arc::new(Decider::compiled(view.policy_set().cloned(), &adopted));
         let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
         *latest = Some(Arc::clone(&decider));
         Found::New(decider)
     }
 
-    fn known(&self, set: Option<&PolicySet>) -> Option<Arc<Decider>> {
+    fn known(&self, view: &View) -> Option<Arc<Decider>> {
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
         latest
             .as_ref()
-            .filter(|it| it.set.as_ref() == set)
+            .filter(|it| it.set.as_ref() == view.policy_set() && it.has_packs_of(view))
             .map(Arc::clone)
     }
 }

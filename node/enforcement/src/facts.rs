@@ -52,6 +52,8 @@ pub fn gather(
         party: party(view, request, dataset, &record, &circumstances),
         dataset: dataset.and_then(|dataset| dataset_facts(view, dataset, participant)),
         grant: grant_used(view, request, grant),
+        // Without these every export is refused, and the refusal says so.
+        export: None,
     }
 }
 
@@ -111,7 +113,8 @@ fn record(view: &View, request: &DecisionRequest) -> Record {
         | Action::ParticipantRegister
         | Action::ParticipantRead
         | Action::RoleBind
-        | Action::NodeOperate => Record::default(),
+        | Action::NodeOperate
+        | Action::ExportRegister => Record::default(),
     }
 }
 

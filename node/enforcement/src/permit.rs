@@ -197,10 +197,7 @@ impl Refusal {
         recorded_at: Option<LedgerIndex>,
         trace: &str,
     ) -> Self {
-        let reasons = vec![Reason {
-            code,
-            cites: cites.to_owned(),
-        }];
+        let reasons = vec![Reason::new(code, cites)];
         Self {
             reasons,
             recorded_at,

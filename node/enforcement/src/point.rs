@@ -195,6 +195,13 @@ impl EnforcementPoint {
                 recorded_at: Some(recorded_at),
                 trace,
             }),
+            // Nothing leaves before persons are counted, and no caller counts them yet.
+            Decision::Measure { .. } => Err(Refusal::one(
+                ReasonCode::CountMissing,
+                "O16 7 and 8: persons are counted before their information leaves",
+                Some(recorded_at),
+                &trace,
+            )),
         }
     }
 

@@ -10,11 +10,13 @@ use schemas::code::{Action, ErrorCode, Noun, ReasonCode};
 use schemas::command::{Outcome, Proposal, SignedProposal};
 use schemas::dataset::{Dataset, DatasetVersion, PublishIntent};
 use schemas::decision::{Decision, DecisionRequest, Facts, RowFilter};
+use schemas::export::Instrument;
 use schemas::format::Format;
 use schemas::ledger_entry::{Checkpoint, CheckpointUpdate, Cosignature, LedgerEntry};
 use schemas::participant::{Node, Participant, Person};
 use schemas::policy_set::PolicySet;
 use schemas::request::{AccessRequest, Contract, Grant, RequestDecision};
+use schemas::rule_pack::RulePack;
 use schemas::standard::{DataStandard, Reading};
 use schemas::transfer::{Receipt, Transfer};
 use schemas::validate::{RowSchema, VIOLATION_CHARS_MAX, VIOLATIONS_MAX, compile_schema};
@@ -37,6 +39,7 @@ pub(crate) fn record(bytes: &[u8]) -> bool {
         one::<DecisionRequest>,
         one::<Facts>,
         one::<Grant>,
+        one::<Instrument>,
         one::<LedgerEntry>,
         one::<Node>,
         one::<Outcome>,
@@ -46,6 +49,7 @@ pub(crate) fn record(bytes: &[u8]) -> bool {
         one::<Proposal>,
         one::<RequestDecision>,
         one::<RowFilter>,
+        one::<RulePack>,
         one::<Signed<Checkpoint>>,
         one::<Signed<DatasetVersion>>,
         one::<Signed<PublishIntent>>,

@@ -1,13 +1,13 @@
 //! Content that somebody signed: SignedData of GM/T 0010-2012.
 //!
-//! It does not encrypt.
+//! It does not encrypt. [`super::detached`] has the same message without the content.
 
 use std::fmt;
 
 use x509_cert::der::Tag;
 use x509_cert::der::asn1::ObjectIdentifier;
 
-use super::der::{Fields, VERSION, content_info, context, frame, sequence};
+use super::der::{Fields, VERSION, content_info, context, frame, object_identifier, sequence};
 use super::signature::{
     SignerInfo, certificates_to_der, digests_to_der, read_certificates, read_digests,
 };
@@ -73,28 +73,15 @@ impl SignedData {
     /// [`Error::InvalidEncoding`] when it is not signed data with content, and
     /// [`Error::LimitExceeded`].
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
-        let mut data = Fields::of_content_info(der, SIGNED_DATA, "signed data")?;
-        data.version()?;
-        read_digests(&mut data)?;
-        let mut inner = data.sequence()?;
-        if inner.object_identifier()? != DATA {
-            return Err(data.invalid("what it signs is not of the type data"));
-        }
-        if inner.is_empty() {
-            return Err(data.invalid("it has no content; detached signatures are not supported"));
-        }
-        let mut explicit = inner.inside(context(0, true))?;
-        inner.end()?;
-        let content = explicit.value(Tag::OctetString)?;
-        explicit.end()?;
-        check_content(content)?;
-        let certificates = read_certificates(&mut data)?;
-        let signatures = SignerInfo::read_all(&mut data)?;
-        data.end()?;
+        let message = Message::read(der)?;
+        let content = message.content.ok_or(Error::InvalidEncoding {
+            what: "signed data",
+            reason: "it has no content; its signature is a detached one",
+        })?;
         Ok(Self {
             content: content.to_vec(),
-            certificates,
-            signatures,
+            certificates: message.certificates,
+            signatures: message.signatures,
         })
     }
 
@@ -104,15 +91,7 @@ impl SignedData {
     ///
     /// [`Error::InvalidEncoding`], which does not happen below [`CONTENT_BYTES_MAX`].
     pub fn to_der(&self) -> Result<Vec<u8>, Error> {
-        let octets = frame(Tag::OctetString, &[&self.content])?;
-        let data = sequence(&[
-            &VERSION,
-            &digests_to_der()?,
-            &content_info(DATA, &octets)?,
-            &certificates_to_der(&self.certificates)?,
-            &SignerInfo::all_to_der(&self.signatures)?,
-        ])?;
-        content_info(SIGNED_DATA, &data)
+        write(Some(&self.content), &self.certificates, &self.signatures)
     }
 }
 
@@ -124,6 +103,63 @@ impl fmt::Debug for SignedData {
             .field("signatures", &self.signatures.len())
             .finish()
     }
+}
+
+/// What is in the encoding of signed data, with or without content.
+pub(super) struct Message<'a> {
+    pub(super) content: Option<&'a [u8]>,
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) signatures: Vec<SignerInfo>,
+}
+
+impl<'a> Message<'a> {
+    pub(super) fn read(der: &'a [u8]) -> Result<Self, Error> {
+        let mut data = Fields::of_content_info(der, SIGNED_DATA, "signed data")?;
+        data.version()?;
+        read_digests(&mut data)?;
+        let mut inner = data.sequence()?;
+        if inner.object_identifier()? != DATA {
+            return Err(data.invalid("what it signs is not of the type data"));
+        }
+        let content = if inner.is_empty() {
+            None
+        } else {
+            let mut explicit = inner.inside(context(0, true))?;
+            inner.end()?;
+            let content = explicit.value(Tag::OctetString)?;
+            explicit.end()?;
+            check_content(content)?;
+            Some(content)
+        };
+        let certificates = read_certificates(&mut data)?;
+        let signatures = SignerInfo::read_all(&mut data)?;
+        data.end()?;
+        Ok(Self {
+            content,
+            certificates,
+            signatures,
+        })
+    }
+}
+
+/// Signed data in DER; without content, a detached signature.
+pub(super) fn write(
+    content: Option<&[u8]>,
+    certificates: &[Certificate],
+    signatures: &[SignerInfo],
+) -> Result<Vec<u8>, Error> {
+    let inner = match content {
+        Some(content) => content_info(DATA, &frame(Tag::OctetString, &[content])?)?,
+        None => sequence(&[&object_identifier(DATA)?])?,
+    };
+    let data = sequence(&[
+        &VERSION,
+        &digests_to_der()?,
+        &inner,
+        &certificates_to_der(certificates)?,
+        &SignerInfo::all_to_der(signatures)?,
+    ])?;
+    content_info(SIGNED_DATA, &data)
 }
 
 /// Checks a content's length.

@@ -15,7 +15,7 @@
 //! **Constant time.** Below [`Comb::multiply`] nothing branches on, or indexes by, the scalar: its
 //! digits are cut out at places that the window number gives, the table is read as a whole for
 //! each digit, and the formula is the same for every digit since none is zero. Elements are
-//! reduced by masks. What the compiler makes of it is measured by the example `sm2_timing`.
+//! reduced by masks. What the compiler makes of it is measured by the example `timing`.
 
 mod comb;
 mod field;

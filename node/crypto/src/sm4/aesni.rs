@@ -56,16 +56,16 @@ impl BatchKernel for AesNi {
         unsafe { key_stream(&keys.round_keys, nonce, counter, out) }
     }
 
-    fn key_stream_absorbing(
+    fn key_streams_absorbing(
         &self,
         keys: &Expanded,
         from: (&[u8; 12], u32),
-        out: &mut KeyStream,
+        out: &mut [KeyStream; 2],
         sum: &mut [u8; BLOCK_BYTES],
-        data: &[u8; BATCH_BYTES],
+        data: &[[u8; BATCH_BYTES]; 2],
     ) {
         // SAFETY: `detect` found all instructions.
-        unsafe { key_stream_absorbing(keys, from, out, sum, data) }
+        unsafe { key_streams_absorbing(keys, from, out, sum, data) }
     }
 
     fn absorb(&self, keys: &Expanded, sum: &mut [u8; BLOCK_BYTES], data: &[u8]) {

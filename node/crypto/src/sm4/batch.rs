@@ -1,7 +1,8 @@
 //! Galois/counter mode over kernels that make sixteen blocks of key stream at a time.
 //!
 //! It does not know how a kernel computes; it says which counters and which bytes come next.
-//! Block 0 of the first batch masks the tag, so a short message takes one batch and no more.
+//! Block 0 of the first batch masks the tag, so a short message takes one batch and no more. Long
+//! ones take two batches at once.
 
 use zeroize::Zeroize;
 
@@ -29,6 +30,21 @@ pub(super) trait BatchKernel {
     ) {
         self.key_stream(keys, nonce, counter, out);
         self.absorb(keys, sum, data);
+    }
+
+    /// The same for two batches that follow each other, for kernels that are faster with both.
+    fn key_streams_absorbing(
+        &self,
+        keys: &Expanded,
+        (nonce, counter): (&[u8; 12], u32),
+        out: &mut [KeyStream; 2],
+        sum: &mut [u8; BLOCK_BYTES],
+        data: &[[u8; BATCH_BYTES]; 2],
+    ) {
+        let [first, second] = out;
+        self.key_stream_absorbing(keys, (nonce, counter), first, sum, &data[0]);
+        let counter = counter.wrapping_add(16);
+        self.key_stream_absorbing(keys, (nonce, counter), second, sum, &data[1]);
     }
 
     /// Takes up to sixteen blocks into the hash; the last may be short.
@@ -93,22 +109,27 @@ pub(super) fn crypt<K: BatchKernel, const SEAL: bool>(
         nonce,
         counter: 1,
         sum: [0; BLOCK_BYTES],
-        stream: KeyStream::ZERO,
+        streams: [KeyStream::ZERO; 2],
     };
     for part in aad.chunks(BATCH_BYTES) {
         kernel.absorb(keys, &mut run.sum, part);
     }
     let (first, rest) = data.split_at_mut(data.len().min(BATCH_BYTES - BLOCK_BYTES));
-    run.key_stream();
-    let mut mask = run.stream.block(0);
+    run.key_stream(0);
+    let mut mask = run.streams[0].block(0);
     run.part(first, 1);
     let (whole, last) = rest.as_chunks_mut::<BATCH_BYTES>();
-    run.whole(whole);
+    let (pairs, odd) = whole.as_chunks_mut::<2>();
+    run.pairs(pairs);
+    for part in odd {
+        run.key_stream(0);
+        run.part(part, 0);
+    }
     if !last.is_empty() {
-        run.key_stream();
+        run.key_stream(0);
         run.part(last, 0);
     }
-    run.stream.zeroize();
+    run.streams.zeroize();
     kernel.absorb(keys, &mut run.sum, &lengths);
     for (byte, key) in run.sum.iter_mut().zip(mask) {
         *byte ^= key;
@@ -126,22 +147,22 @@ struct Run<'a, K, const SEAL: bool> {
     counter: u32,
     /// GHASH so far.
     sum: [u8; BLOCK_BYTES],
-    stream: KeyStream,
+    streams: [KeyStream; 2],
 }
 
 impl<K: BatchKernel, const SEAL: bool> Run<'_, K, SEAL> {
-    fn key_stream(&mut self) {
-        let stream = &mut self.stream;
+    fn key_stream(&mut self, at: usize) {
+        let stream = &mut self.streams[at];
         self.kernel
             .key_stream(self.keys, self.nonce, self.counter, stream);
         self.counter = self.counter.wrapping_add(16);
     }
 
-    fn key_stream_absorbing(&mut self, data: &[u8; BATCH_BYTES]) {
-        let (from, stream) = ((self.nonce, self.counter), &mut self.stream);
+    fn key_streams_absorbing(&mut self, data: &[[u8; BATCH_BYTES]; 2]) {
+        let (from, streams) = ((self.nonce, self.counter), &mut self.streams);
         self.kernel
-            .key_stream_absorbing(self.keys, from, stream, &mut self.sum, data);
-        self.counter = self.counter.wrapping_add(16);
+            .key_streams_absorbing(self.keys, from, streams, &mut self.sum, data);
+        self.counter = self.counter.wrapping_add(32);
     }
 
     /// Up to a batch, less the `skip` blocks of the key stream that are not for data.
@@ -149,25 +170,29 @@ impl<K: BatchKernel, const SEAL: bool> Run<'_, K, SEAL> {
         if !SEAL {
             self.kernel.absorb(self.keys, &mut self.sum, data);
         }
-        self.stream.add_to(skip, data);
+        self.streams[0].add_to(skip, data);
         if SEAL {
             self.kernel.absorb(self.keys, &mut self.sum, data);
         }
     }
 
-    /// Batches, with the hash of the one before, or of the same, on the way.
-    fn whole(&mut self, data: &mut [[u8; BATCH_BYTES]]) {
+    /// Two batches at a time, with the hash of the two before, or of the same, on the way.
+    fn pairs(&mut self, data: &mut [[[u8; BATCH_BYTES]; 2]]) {
         for i in 0..data.len() {
             let (before, rest) = data.split_at_mut(i);
             let Some(this) = rest.first_mut() else { return };
             match if SEAL { before.last() } else { Some(&*this) } {
-                Some(hashed) => self.key_stream_absorbing(hashed),
-                None => self.key_stream(),
+                Some(hashed) => self.key_streams_absorbing(hashed),
+                None => [0, 1].into_iter().for_each(|at| self.key_stream(at)),
             }
-            self.stream.add_to(0, this);
+            for (stream, batch) in self.streams.iter().zip(this) {
+                stream.add_to(0, batch);
+            }
         }
         if SEAL && let Some(last) = data.last() {
-            self.kernel.absorb(self.keys, &mut self.sum, last);
+            for batch in last {
+                self.kernel.absorb(self.keys, &mut self.sum, batch);
+            }
         }
     }
 }

@@ -2,17 +2,20 @@
 //!
 //! Sixty-four blocks go through the rounds together, as four groups of sixteen whose words fill a
 //! register each. Between the rounds stand the products of GHASH: of the blocks before when
-//! sealing, of the same blocks when opening. It does not keep a key stream in memory, except for
-//! the blocks that do not fill a pass.
+//! sealing, of the same blocks when opening. What does not fill such a pass comes last, in as few
+//! groups as it needs, and the block that masks the tag goes with it. It does not keep a key
+//! stream in memory.
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_set_epi8, _mm_setzero_si128, _mm_xor_si128, _mm512_add_epi32,
-    _mm512_broadcast_i32x4, _mm512_cmpeq_epi32_mask, _mm512_gf2p8affine_epi64_epi8,
-    _mm512_gf2p8affineinv_epi64_epi8, _mm512_mask_set1_epi32, _mm512_rol_epi32, _mm512_set1_epi32,
-    _mm512_set1_epi64, _mm512_setr_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
-    _mm512_unpacklo_epi64, _mm512_xor_si512,
+    _mm512_broadcast_i32x4, _mm512_castsi512_si128, _mm512_extracti32x4_epi32,
+    _mm512_gf2p8affine_epi64_epi8, _mm512_gf2p8affineinv_epi64_epi8, _mm512_mask_set1_epi32,
+    _mm512_rol_epi32, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setr_epi32,
+    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
 };
+
+use std::hint::black_box;
 
 use zeroize::Zeroize as _;
 
@@ -21,9 +24,9 @@ use super::field::{BitMatrix, PRE, ROUND, ROUND_ADD, UNDO_PRE};
 use super::gfni256::{round_keys, rows};
 use super::shuffles::rotation;
 use super::vector::{
-    load_128, load_512, load_some, load_words, store_128, store_512, store_some, store_words,
+    load_128, load_512, load_some, some, store_128, store_512, store_some, store_words,
 };
-use super::wide_clmul::{Product, absorb, powers};
+use super::wide_clmul::{Product, Sum, absorb, powers};
 use super::{BLOCK_BYTES, Expanded, Message, clmul};
 
 /// Exists only where the processor has the instructions.
@@ -82,19 +85,22 @@ type Group = [__m512i; 4];
 fn expand(key: &[u8; 16], expanded: &mut Expanded) {
     round_keys(key, &mut expanded.round_keys);
     // The hash key is the encryption of the zero block.
-    let mut stream = Stream::<1>::ZERO;
-    stream.fill(&expanded.round_keys, &fixed_words(&[0; 12]), 0, None);
-    powers(&stream.block(0), &mut expanded.powers);
-    stream.0.zeroize();
+    let groups = start::<1, false>(&fixed_words(&[0; 12]), 0);
+    let [group] = rounds::<1>(&Maps::load(), &expanded.round_keys, groups);
+    let mut hash_key = [0; BLOCK_BYTES];
+    store_128(&mut hash_key, _mm512_castsi512_si128(finish(group)[0]));
+    powers(&hash_key, &mut expanded.powers);
+    hash_key.zeroize();
 }
 
 /// One group.
 #[target_feature(enable = "avx2,avx512f,avx512bw,gfni,pclmulqdq,vpclmulqdq")]
 fn key_stream(keys: &Expanded, nonce: &[u8; 12], counter: u32, out: &mut KeyStream) {
-    let mut stream = Stream::<1>::ZERO;
-    stream.fill(&keys.round_keys, &fixed_words(nonce), counter, None);
-    out.0.copy_from_slice(stream.words());
-    stream.0.zeroize();
+    let groups = start::<1, false>(&fixed_words(nonce), counter);
+    let [group] = rounds::<1>(&Maps::load(), &keys.round_keys, groups);
+    for (out, blocks) in out.0.as_chunks_mut().0.iter_mut().zip(finish(group)) {
+        store_words(out, blocks);
+    }
 }
 
 /// Encrypts or decrypts in place and returns the tag.
@@ -102,105 +108,139 @@ fn key_stream(keys: &Expanded, nonce: &[u8; 12], counter: u32, out: &mut KeyStre
 fn crypt<const SEAL: bool>(keys: &Expanded, message: Message<'_>) -> [u8; BLOCK_BYTES] {
     let lengths = message.lengths();
     let Message { nonce, aad, data } = message;
-    let mut pass = Pass {
+    let mut run = Run::<SEAL> {
         keys,
+        maps: Maps::load(),
         fixed: fixed_words(nonce),
         counter: 2,
         sum: _mm_setzero_si128(),
-        mask: _mm_setzero_si128(),
     };
-    for part in aad.chunks(PASS_BYTES) {
-        pass.sum = absorb(&keys.powers, pass.sum, part);
+    let (whole, rest) = data.as_chunks_mut::<PASS_BYTES>();
+    // A short message is hashed at once with what goes before and after it.
+    let blocks = [aad.len(), rest.len()].map(|bytes| bytes.div_ceil(BLOCK_BYTES));
+    let at_once = whole.is_empty() && blocks[0] <= 16 && blocks[1] < 48;
+    let (before, aad) = if at_once {
+        (&[][..], aad)
+    } else {
+        (aad, &[][..])
+    };
+    for part in before.chunks(PASS_BYTES) {
+        run.sum = absorb(&keys.powers, run.sum, part);
     }
-    // What does not fill a pass comes first, together with the mask of the tag.
-    let first_blocks = data.len().div_ceil(BLOCK_BYTES) % 64;
-    let (first, rest) = data.split_at_mut(data.len().min(first_blocks * BLOCK_BYTES));
-    match first_blocks {
-        0..16 => pass.short::<1, SEAL>(first, true),
-        16..32 => pass.short::<2, SEAL>(first, true),
-        _ => pass.short::<4, SEAL>(first, true),
+    run.whole(whole);
+    let hashed = if SEAL { whole.last() } else { None };
+    match blocks[1] {
+        0..16 => run.end::<1>(hashed, aad, rest, &lengths),
+        16..32 => run.end::<2>(hashed, aad, rest, &lengths),
+        32..64 => run.end::<4>(hashed, aad, rest, &lengths),
+        // There is no room for the mask. So that comes alone.
+        _ => {
+            run.almost_whole(hashed, rest);
+            run.end::<1>(None, aad, &mut [], &lengths)
+        }
     }
-    let (whole, last) = rest.as_chunks_mut::<PASS_BYTES>();
-    pass.whole::<SEAL>(whole);
-    if !last.is_empty() {
-        // Sixty-four blocks, the last of them not full.
-        pass.short::<4, SEAL>(last, false);
-    }
-    let sum = absorb(&keys.powers, pass.sum, &lengths);
-    let mut tag = [0; BLOCK_BYTES];
-    store_128(&mut tag, _mm_xor_si128(clmul::swap(sum), pass.mask));
-    tag
 }
 
 /// What goes on from one pass to the next.
-struct Pass<'a> {
+struct Run<'a, const SEAL: bool> {
     keys: &'a Expanded,
+    maps: Maps,
     fixed: [__m512i; 3],
     /// That of the next block.
     counter: u32,
     /// GHASH so far.
     sum: __m128i,
-    /// What is added to GHASH to make the tag.
-    mask: __m128i,
 }
 
-impl Pass<'_> {
-    /// At most sixty-four blocks; with the mask, fewer.
+impl<const SEAL: bool> Run<'_, SEAL> {
+    /// Any number of times sixty-four blocks. When sealing, the last of them are not hashed yet.
     #[inline]
     #[target_feature(enable = "avx2,avx512f,avx512bw,gfni,pclmulqdq,vpclmulqdq")]
-    fn short<const G: usize, const SEAL: bool>(&mut self, data: &mut [u8], with_mask: bool) {
-        let mut stream = Stream::<G>::ZERO;
-        let blocks = data.len().div_ceil(BLOCK_BYTES);
-        let mask_at = with_mask.then_some(blocks);
-        stream.fill(&self.keys.round_keys, &self.fixed, self.counter, mask_at);
-        self.counter = self.counter.wrapping_add(BLOCKS[blocks]);
-        if with_mask {
-            self.mask = load_128(&stream.block(blocks));
+    fn whole(&mut self, data: &mut [[u8; PASS_BYTES]]) {
+        if SEAL && let Some(first) = data.first_mut() {
+            // There is nothing to hash yet.
+            let groups = start::<4, false>(&self.fixed, self.counter);
+            let groups = rounds(&self.maps, &self.keys.round_keys, groups);
+            self.add(groups, first);
         }
-        if !SEAL {
-            self.sum = absorb(&self.keys.powers, self.sum, data);
+        for i in usize::from(SEAL)..data.len() {
+            let (before, rest) = data.split_at_mut(i);
+            let (Some(this), last) = (rest.first_mut(), before.last()) else {
+                return;
+            };
+            let hashed = if SEAL { last } else { Some(&*this) };
+            let Some(hashed) = hashed else { return };
+            let groups = start::<4, false>(&self.fixed, self.counter);
+            let groups = self.hashing_rounds::<4, false>(groups, hashed);
+            self.add(groups, this);
         }
-        for (bytes, key) in data.chunks_mut(64).zip(stream.0.as_flattened()) {
-            let found = load_some(bytes);
-            store_some(bytes, _mm512_xor_si512(found, load_words(key)));
-        }
-        if SEAL {
-            self.sum = absorb(&self.keys.powers, self.sum, data);
-        }
-        stream.0.zeroize();
     }
 
-    /// Any number of times sixty-four blocks.
+    /// Adds a pass of key stream, and goes on to the next counters.
     #[inline]
     #[target_feature(enable = "avx2,avx512f,avx512bw,gfni,pclmulqdq,vpclmulqdq")]
-    fn whole<const SEAL: bool>(&mut self, data: &mut [[u8; PASS_BYTES]]) {
-        for i in 0..data.len() {
-            let (before, rest) = data.split_at_mut(i);
-            let Some(this) = rest.first_mut() else { return };
-            let hashed = if SEAL { before.last() } else { Some(&*this) };
-            let groups = start(&self.fixed, self.counter, None);
-            let groups = match hashed {
-                Some(hashed) => self.hashing_rounds(groups, hashed),
-                None => rounds(&self.keys.round_keys, groups),
-            };
-            self.counter = self.counter.wrapping_add(64);
-            let (bytes, _) = this.as_chunks_mut::<64>();
-            for (bytes, group) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(groups) {
-                for (bytes, key) in bytes.iter_mut().zip(finish(group)) {
-                    store_512(bytes, _mm512_xor_si512(load_512(bytes), key));
-                }
+    fn add(&mut self, groups: [Group; 4], data: &mut [u8; PASS_BYTES]) {
+        self.counter = self.counter.wrapping_add(64);
+        let (bytes, _) = data.as_chunks_mut::<64>();
+        for (bytes, group) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(groups) {
+            for (bytes, key) in bytes.iter_mut().zip(finish(group)) {
+                store_512(bytes, _mm512_xor_si512(load_512(bytes), key));
             }
         }
-        if SEAL && let Some(last) = data.last() {
-            self.sum = absorb(&self.keys.powers, self.sum, last);
-        }
     }
 
-    /// All rounds on four groups, and between them GHASH over other sixty-four blocks.
+    /// Sixty-four blocks of which the last is short, after `hashed`, which is not hashed yet.
+    #[target_feature(enable = "avx2,avx512f,avx512bw,gfni,pclmulqdq,vpclmulqdq")]
+    fn almost_whole(&mut self, hashed: Option<&[u8; PASS_BYTES]>, data: &mut [u8]) {
+        if let Some(hashed) = hashed {
+            self.sum = absorb(&self.keys.powers, self.sum, hashed);
+        }
+        let groups = start::<4, false>(&self.fixed, self.counter);
+        let groups = rounds(&self.maps, &self.keys.round_keys, groups);
+        let mut sum = Sum::of(&self.keys.powers, self.sum, 64);
+        add_key_stream::<4, SEAL>(groups.map(|group| finish(group)), data, &mut sum);
+        self.sum = sum.reduce();
+    }
+
+    /// All that is left: `data` of fewer blocks than `G` groups have, and the last of those masks
+    /// the tag, which is returned.
     #[inline]
     #[target_feature(enable = "avx2,avx512f,avx512bw,gfni,pclmulqdq,vpclmulqdq")]
-    fn hashing_rounds(&mut self, mut groups: [Group; 4], hashed: &[u8; PASS_BYTES]) -> [Group; 4] {
-        let maps = Maps::load();
+    fn end<const G: usize>(
+        &mut self,
+        hashed: Option<&[u8; PASS_BYTES]>,
+        aad: &[u8],
+        data: &mut [u8],
+        lengths: &[u8; BLOCK_BYTES],
+    ) -> [u8; BLOCK_BYTES] {
+        let groups = start::<G, true>(&self.fixed, self.counter);
+        let groups = match hashed {
+            Some(hashed) => self.hashing_rounds::<G, true>(groups, hashed),
+            None => rounds(&self.maps, &self.keys.round_keys, groups),
+        };
+        let keys = groups.map(|group| finish(group));
+        let blocks = [aad.len(), data.len()].map(|bytes| bytes.div_ceil(BLOCK_BYTES));
+        let mut sum = Sum::of(&self.keys.powers, self.sum, blocks[0] + blocks[1] + 1);
+        for part in aad.chunks(64) {
+            sum.add(load_some(part), part.len());
+        }
+        let mask = _mm512_extracti32x4_epi32::<3>(keys[G - 1][3]);
+        add_key_stream::<G, SEAL>(keys, data, &mut sum);
+        sum.add(load_some(lengths), BLOCK_BYTES);
+        let mut tag = [0; BLOCK_BYTES];
+        store_128(&mut tag, _mm_xor_si128(clmul::swap(sum.reduce()), mask));
+        tag
+    }
+
+    /// All rounds, and between them GHASH over sixty-four other blocks. `END` gives each of the
+    /// two places where this is called a function of its own, which the compiler then puts there.
+    #[inline]
+    #[target_feature(enable = "avx2,avx512f,avx512bw,gfni,pclmulqdq,vpclmulqdq")]
+    fn hashing_rounds<const G: usize, const END: bool>(
+        &mut self,
+        mut groups: [Group; G],
+        hashed: &[u8; PASS_BYTES],
+    ) -> [Group; G] {
         let (blocks, _) = hashed.as_chunks::<64>();
         let (powers, _) = self.keys.powers.as_chunks::<4>();
         let mut product = Product::starting(self.sum, &powers[0]);
@@ -211,9 +251,9 @@ impl Pass<'_> {
             .zip(powers.as_chunks::<2>().0);
         let round_steps = self.keys.round_keys.as_chunks::<2>().0.as_chunks::<2>().0;
         for ([k0, k1], (blocks, powers)) in round_steps.iter().zip(hash_steps) {
-            two_rounds::<0, 4>(&maps, &mut groups, k0);
+            two_rounds::<0, G>(&self.maps, &mut groups, k0);
             product.add_blocks(&blocks[0], &powers[0]);
-            two_rounds::<2, 4>(&maps, &mut groups, k1);
+            two_rounds::<2, G>(&self.maps, &mut groups, k1);
             product.add_blocks(&blocks[1], &powers[1]);
         }
         self.sum = product.reduce();
@@ -221,38 +261,20 @@ impl Pass<'_> {
     }
 }
 
-/// A key stream that has to be kept for a moment: four vectors for each group.
-#[repr(C, align(64))]
-struct Stream<const G: usize>([[[u64; 8]; 4]; G]);
-
-impl<const G: usize> Stream<G> {
-    const ZERO: Self = Self([[[0; 8]; 4]; G]);
-
-    /// The key stream from `counter` on; block `mask_at` is the one that masks the tag.
-    #[inline]
-    #[target_feature(enable = "avx2,avx512f,avx512bw,gfni,pclmulqdq,vpclmulqdq")]
-    fn fill(
-        &mut self,
-        round_keys: &[u32; 32],
-        fixed: &[__m512i; 3],
-        counter: u32,
-        mask_at: Option<usize>,
-    ) {
-        let groups: [Group; G] = rounds(round_keys, start(fixed, counter, mask_at));
-        for (out, group) in self.0.iter_mut().zip(groups) {
-            for (out, blocks) in out.iter_mut().zip(finish(group)) {
-                store_words(out, blocks);
-            }
-        }
-    }
-
-    fn words(&self) -> &[u64] {
-        self.0.as_flattened().as_flattened()
-    }
-
-    fn block(&self, index: usize) -> [u8; BLOCK_BYTES] {
-        let [low, high] = self.words().as_chunks().0[index];
-        (u128::from(high) << 64 | u128::from(low)).to_le_bytes()
+/// Adds the key stream to `data`, and the ciphertext to the hash.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,gfni,pclmulqdq,vpclmulqdq")]
+fn add_key_stream<const G: usize, const SEAL: bool>(
+    keys: [[__m512i; 4]; G],
+    data: &mut [u8],
+    sum: &mut Sum<'_>,
+) {
+    for (bytes, key) in data.chunks_mut(64).zip(keys.as_flattened()) {
+        let found = load_some(bytes);
+        let made = _mm512_xor_si512(found, *key);
+        store_some(bytes, made);
+        let ciphertext = if SEAL { some(made, bytes.len()) } else { found };
+        sum.add(ciphertext, bytes.len());
     }
 }
 
@@ -268,10 +290,10 @@ fn fixed_words(nonce: &[u8; 12]) -> [__m512i; 3] {
     words
 }
 
-/// Counter blocks, mapped; block `mask_at` is the one with counter 1.
+/// Counter blocks, mapped; at the end, the last is the one with counter 1, which masks the tag.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,gfni")]
-fn start<const G: usize>(fixed: &[__m512i; 3], counter: u32, mask_at: Option<usize>) -> [Group; G] {
+fn start<const G: usize, const END: bool>(fixed: &[__m512i; 3], counter: u32) -> [Group; G] {
     // After the transposition in `finish` these stand in their order.
     let mut order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     let big_endian = _mm512_broadcast_i32x4(_mm_set_epi8(
@@ -280,11 +302,10 @@ fn start<const G: usize>(fixed: &[__m512i; 3], counter: u32, mask_at: Option<usi
     let base = _mm512_set1_epi32(counter.cast_signed());
     let [first, second, third] = *fixed;
     let mut groups = [[first, second, third, base]; G];
-    for group in &mut groups {
+    for (i, group) in groups.iter_mut().enumerate() {
         let mut counters = _mm512_add_epi32(base, order);
-        if let Some(at) = mask_at {
-            let masks = _mm512_cmpeq_epi32_mask(order, _mm512_set1_epi32(BLOCKS[at].cast_signed()));
-            counters = _mm512_mask_set1_epi32(counters, masks, 1);
+        if END && i == G - 1 {
+            counters = _mm512_mask_set1_epi32(counters, 1 << 15, 1);
         }
         let counters = _mm512_shuffle_epi8(counters, big_endian);
         group[3] = _mm512_gf2p8affine_epi64_epi8::<0>(counters, matrix(&PRE));
@@ -295,11 +316,14 @@ fn start<const G: usize>(fixed: &[__m512i; 3], counter: u32, mask_at: Option<usi
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,gfni")]
-fn rounds<const G: usize>(round_keys: &[u32; 32], mut groups: [Group; G]) -> [Group; G] {
-    let maps = Maps::load();
+fn rounds<const G: usize>(
+    maps: &Maps,
+    round_keys: &[u32; 32],
+    mut groups: [Group; G],
+) -> [Group; G] {
     for [k0, k1] in round_keys.as_chunks::<2>().0.as_chunks::<2>().0 {
-        two_rounds::<0, G>(&maps, &mut groups, k0);
-        two_rounds::<2, G>(&maps, &mut groups, k1);
+        two_rounds::<0, G>(maps, &mut groups, k0);
+        two_rounds::<2, G>(maps, &mut groups, k1);
     }
     groups
 }
@@ -332,12 +356,12 @@ impl Maps {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,gfni")]
     fn load() -> Self {
+        // If it knew the places, the compiler would make rotations of all three shuffles again,
+        // and those run on one port only, which is the one of the inversions.
+        let [near, far] = *black_box(&[rotation(1), rotation(2)]);
         Self {
             round: [matrix(&ROUND[0]), matrix(&ROUND[1]), matrix(&ROUND[2])],
-            rotate: [
-                _mm512_broadcast_i32x4(load_128(&rotation(1))),
-                _mm512_broadcast_i32x4(load_128(&rotation(2))),
-            ],
+            rotate: [near, far].map(|places| _mm512_broadcast_i32x4(load_128(&places))),
         }
     }
 
@@ -387,14 +411,3 @@ pub(super) fn sum3(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
 fn matrix(matrix: &BitMatrix) -> __m512i {
     _mm512_set1_epi64(rows(matrix))
 }
-
-/// The number of blocks in a pass as a counter.
-const BLOCKS: [u32; 65] = {
-    let mut blocks = [0; 65];
-    let mut i = 1;
-    while i < 65 {
-        blocks[i] = blocks[i - 1] + 1;
-        i += 1;
-    }
-    blocks
-};

@@ -67,6 +67,37 @@ proptest! {
     }
 }
 
+/// What the system says of the processor decides, so the expectation does not come from the code
+/// that selects. Names are those of /proc/cpuinfo.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_best_kernel_that_the_processor_has_instructions_for_is_selected() {
+    const NEEDED: [(Sm4Backend, &str, &str); 5] = [
+        (
+            Sm4Backend::Avx512Gfni,
+            "x86_64",
+            "avx2 avx512f avx512bw gfni pclmulqdq vpclmulqdq",
+        ),
+        (Sm4Backend::Avx2Gfni, "x86_64", "avx2 gfni pclmulqdq"),
+        (Sm4Backend::Avx2AesNi, "x86_64", "avx2 aes pclmulqdq"),
+        (Sm4Backend::NeonAes, "aarch64", "asimd aes pmull"),
+        (Sm4Backend::Portable, std::env::consts::ARCH, ""),
+    ];
+    let described = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+    let line = described.lines().find(|line| {
+        let name = line.split(':').next().unwrap_or_default().trim();
+        ["flags", "Features"].contains(&name)
+    });
+    let found: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+    let runs = |(_, architecture, needed): &(Sm4Backend, &str, &str)| {
+        *architecture == std::env::consts::ARCH
+            && needed.split_whitespace().all(|it| found.contains(&it))
+    };
+    let expected: Vec<Sm4Backend> = NEEDED.into_iter().filter(runs).map(|it| it.0).collect();
+    assert_eq!(Sm4Backend::available(), expected, "{found:?}");
+    assert_eq!(Sm4Backend::selected(), expected[0], "{found:?}");
+}
+
 #[test]
 fn expanded_keys_are_wiped() {
     let mut expanded = Expanded::ZERO;

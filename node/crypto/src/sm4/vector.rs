@@ -6,7 +6,7 @@
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _mm_loadu_si128, _mm_storeu_si128, _mm256_storeu_si256,
     _mm512_loadu_si512, _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_epi64,
-    _mm512_storeu_si512,
+    _mm512_maskz_mov_epi8, _mm512_storeu_si512,
 };
 
 /// Sixteen bytes.
@@ -61,15 +61,6 @@ pub(super) fn store_256(words: &mut [u64; 4], vector: __m256i) {
 pub(super) fn load_512(bytes: &[u8; 64]) -> __m512i {
     // SAFETY: the reference is good for 64 bytes, and the load is unaligned.
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
-}
-
-/// Eight words.
-#[inline]
-#[target_feature(enable = "avx512f")]
-#[expect(unsafe_code, reason = "vectors come from memory through pointers")]
-pub(super) fn load_words(words: &[u64; 8]) -> __m512i {
-    // SAFETY: the reference is good for 64 bytes, and the load is unaligned.
-    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
 }
 
 /// The words of a vector.
@@ -140,6 +131,13 @@ pub(super) fn load_some_pairs(pairs: &[[u64; 2]]) -> __m512i {
 pub(super) fn store_some(bytes: &mut [u8], vector: __m512i) {
     // SAFETY: the mask admits only bytes of the slice; others are not accessed.
     unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast(), first(bytes.len()), vector) }
+}
+
+/// The first `length` bytes of a vector, and zeros after them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn some(vector: __m512i, length: usize) -> __m512i {
+    _mm512_maskz_mov_epi8(first(length), vector)
 }
 
 /// A mask of the first `count` of 64 places.

@@ -38,19 +38,51 @@ pub(super) fn powers(hash_key: &[u8; BLOCK_BYTES], powers: &mut [[u64; 2]; 64]) 
 /// Takes up to sixty-four blocks into the hash; the last may be short.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,pclmulqdq,vpclmulqdq")]
-pub(super) fn absorb(powers: &[[u64; 2]; 64], sum: __m128i, data: &[u8]) -> __m128i {
-    if data.is_empty() {
-        return sum;
+pub(super) fn absorb(powers: &[[u64; 2]; 64], before: __m128i, data: &[u8]) -> __m128i {
+    let mut sum = Sum::of(powers, before, data.len().div_ceil(BLOCK_BYTES));
+    for bytes in data.chunks(64) {
+        sum.add(load_some(bytes), bytes.len());
     }
-    let powers = &powers[64 - data.len().div_ceil(BLOCK_BYTES)..];
-    let mut product = Product::zero();
-    let mut carried = _mm512_zextsi128_si512(sum);
-    for (bytes, powers) in data.chunks(64).zip(powers.chunks(4)) {
-        let blocks = _mm512_xor_si512(swap(load_some(bytes)), carried);
-        product.add(blocks, load_some_pairs(powers));
-        carried = _mm512_setzero_si512();
+    sum.reduce()
+}
+
+/// The hash of a number of blocks that is known before, and reduced once.
+pub(super) struct Sum<'a> {
+    product: Product,
+    /// What was hashed before them, until it was added to the first.
+    carried: __m512i,
+    /// Those of the blocks that are to come.
+    powers: &'a [[u64; 2]],
+}
+
+impl<'a> Sum<'a> {
+    /// One to sixty-four blocks after those whose hash is `before`.
+    #[inline]
+    #[target_feature(enable = "avx2,avx512f,avx512bw,pclmulqdq,vpclmulqdq")]
+    pub(super) fn of(powers: &'a [[u64; 2]; 64], before: __m128i, blocks: usize) -> Self {
+        Self {
+            product: Product::zero(),
+            carried: _mm512_zextsi128_si512(before),
+            powers: &powers[64 - blocks..],
+        }
     }
-    product.reduce()
+
+    /// Adds the blocks that `length` bytes take, up to four. Behind those bytes must be zeros.
+    #[inline]
+    #[target_feature(enable = "avx2,avx512f,avx512bw,pclmulqdq,vpclmulqdq")]
+    pub(super) fn add(&mut self, bytes: __m512i, length: usize) {
+        let (now, later) = self.powers.split_at(length.div_ceil(BLOCK_BYTES));
+        let blocks = _mm512_xor_si512(swap(bytes), self.carried);
+        self.product.add(blocks, load_some_pairs(now));
+        self.carried = _mm512_setzero_si512();
+        self.powers = later;
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,avx512f,avx512bw,pclmulqdq,vpclmulqdq")]
+    pub(super) fn reduce(self) -> __m128i {
+        self.product.reduce()
+    }
 }
 
 /// A sum of products in each lane that is not reduced yet.

@@ -3,65 +3,68 @@
 //! It does not contain functions but a macro that makes them, since a function is compiled for
 //! one set of instructions, and the two kernels have different ones.
 
-/// Makes `key_stream` and `key_stream_absorbing` for the module that calls it, which brings `Maps`
+/// Makes `key_stream` and `key_streams_absorbing` for the module that calls it, which brings `Maps`
 /// with the methods `load`, `to_image`, `out_of_image` and `round`.
 macro_rules! key_stream {
     ($features:literal) => {
         #[target_feature(enable = $features)]
         fn key_stream(round_keys: &[u32; 32], nonce: &[u8; 12], counter: u32, out: &mut KeyStream) {
             let maps = Maps::load();
-            let mut groups = start(&maps, nonce, counter);
+            let mut groups = start::<2>(&maps, nonce, counter);
             for [k0, k1] in round_keys.as_chunks::<2>().0.as_chunks::<2>().0 {
-                two_rounds::<0>(&maps, &mut groups, k0);
-                two_rounds::<2>(&maps, &mut groups, k1);
+                two_rounds::<0, 2>(&maps, &mut groups, k0);
+                two_rounds::<2, 2>(&maps, &mut groups, k1);
             }
             for (group, out) in groups.into_iter().zip(out.0.as_chunks_mut::<16>().0) {
                 finish(&maps, group, out);
             }
         }
 
-        /// The same, with a batch of the hash between the rounds.
+        /// Twice as much, since rounds wait for each other, and not all words fit into registers
+        /// but the rounds of others hide that; with two batches of the hash between them.
         #[target_feature(enable = $features)]
-        fn key_stream_absorbing(
+        fn key_streams_absorbing(
             keys: &Expanded,
             (nonce, counter): (&[u8; 12], u32),
-            out: &mut KeyStream,
+            out: &mut [KeyStream; 2],
             sum: &mut [u8; BLOCK_BYTES],
-            data: &[u8; BATCH_BYTES],
+            data: &[[u8; BATCH_BYTES]; 2],
         ) {
             let maps = Maps::load();
-            let mut groups = start(&maps, nonce, counter);
+            let mut groups = start::<4>(&maps, nonce, counter);
             let powers = &keys.powers[48..];
-            let mut product = clmul::Product::starting(sum, &powers[0]);
-            let (blocks, _) = data.as_chunks::<BLOCK_BYTES>();
-            let hash_steps = blocks
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .zip(powers.as_chunks::<2>().0);
-            let round_steps = keys.round_keys.as_chunks::<2>().0.as_chunks::<2>().0;
-            for ([k0, k1], (blocks, powers)) in round_steps.iter().zip(hash_steps) {
-                two_rounds::<0>(&maps, &mut groups, k0);
-                product.add_block(&blocks[0], &powers[0]);
-                two_rounds::<2>(&maps, &mut groups, k1);
-                product.add_block(&blocks[1], &powers[1]);
+            let steps = keys.round_keys.as_chunks::<2>().0.as_chunks::<2>().0;
+            for (steps, batch) in steps.chunks(4).zip(data) {
+                let mut product = clmul::Product::starting(sum, &powers[0]);
+                let blocks = batch.as_chunks::<BLOCK_BYTES>().0.as_chunks::<4>().0;
+                let hash_steps = blocks.iter().zip(powers.as_chunks::<4>().0);
+                for ([k0, k1], (blocks, powers)) in steps.iter().zip(hash_steps) {
+                    two_rounds::<0, 4>(&maps, &mut groups, k0);
+                    product.add_block(&blocks[0], &powers[0]);
+                    product.add_block(&blocks[1], &powers[1]);
+                    two_rounds::<2, 4>(&maps, &mut groups, k1);
+                    product.add_block(&blocks[2], &powers[2]);
+                    product.add_block(&blocks[3], &powers[3]);
+                }
+                product.finish(sum);
             }
-            product.finish(sum);
-            for (group, out) in groups.into_iter().zip(out.0.as_chunks_mut::<16>().0) {
-                finish(&maps, group, out);
+            for (groups, out) in groups.as_chunks::<2>().0.iter().zip(out) {
+                for (group, out) in groups.iter().zip(out.0.as_chunks_mut::<16>().0) {
+                    finish(&maps, *group, out);
+                }
             }
         }
 
-        /// Two groups of eight blocks, each as four words.
+        /// Groups of eight blocks, each as four words.
         #[inline]
         #[target_feature(enable = $features)]
-        fn start(maps: &Maps, nonce: &[u8; 12], counter: u32) -> [[__m256i; 4]; 2] {
+        fn start<const G: usize>(maps: &Maps, nonce: &[u8; 12], counter: u32) -> [[__m256i; 4]; G] {
             let zero = _mm256_setzero_si256();
             let mut words = [zero; 4];
             for (word, bytes) in words.iter_mut().zip(nonce.as_chunks().0) {
                 *word = maps.to_image(_mm256_set1_epi32(i32::from_le_bytes(*bytes)));
             }
-            let mut groups = [words; 2];
+            let mut groups = [words; G];
             // After the transposition in `finish` these stand in their order.
             let order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
             let big_endian = _mm256_broadcastsi128_si256(_mm_set_epi8(
@@ -78,9 +81,9 @@ macro_rules! key_stream {
         /// Two rounds share the sum of the two words that both take.
         #[inline]
         #[target_feature(enable = $features)]
-        fn two_rounds<const AT: usize>(
+        fn two_rounds<const AT: usize, const G: usize>(
             maps: &Maps,
-            groups: &mut [[__m256i; 4]; 2],
+            groups: &mut [[__m256i; 4]; G],
             round_keys: &[u32; 2],
         ) {
             let k0 = _mm256_set1_epi32(round_keys[0].cast_signed());

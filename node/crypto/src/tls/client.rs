@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::ahead::ReadAhead;
 use super::config::{ClientSide, client_side};
 use super::policy::Sides;
 use super::{FALLBACK_PROTOCOL, Family, Resumption, Suites, TlsIdentity, TlsRoots};
@@ -79,7 +80,7 @@ impl ClientTls {
         &self,
         address: impl ToSocketAddrs,
         name: ServerName<'static>,
-    ) -> io::Result<TlsStream<TcpStream>> {
+    ) -> io::Result<TlsStream<ReadAhead>> {
         let tcp = TcpStream::connect(address).await?;
         let (first, second) = match &self.sides {
             Sides::One(side) => (side, None),
@@ -109,10 +110,10 @@ async fn handshake(
     side: &ClientSide,
     tcp: TcpStream,
     name: ServerName<'static>,
-) -> io::Result<TlsStream<TcpStream>> {
+) -> io::Result<TlsStream<ReadAhead>> {
     tcp.set_nodelay(true)?;
     let connector = TlsConnector::from(Arc::clone(&side.config));
-    let stream = connector.connect(name.clone(), tcp).await?;
+    let stream = connector.connect(name.clone(), ReadAhead::new(tcp)).await?;
     recheck(side, stream.get_ref().1, &name)?;
     Ok(stream)
 }

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
+use super::ahead::ReadAhead;
 use super::config::{ServerSide, server_side};
 use super::policy::{Sides, missing};
 use super::shangmi::{CURVE_SM2, SM2SIG_SM3, TLS_SM4_CCM_SM3, TLS_SM4_GCM_SM3};
@@ -76,7 +77,8 @@ impl ServerTls {
     /// # Errors
     ///
     /// The connection's errors, and a refusal as an error that holds a [`rustls::Error`].
-    pub(super) async fn accept(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn accept(&self, tcp: TcpStream) -> io::Result<TlsStream<ReadAhead>> {
+        let tcp = ReadAhead::new(tcp);
         let (side, stream) = match &self.sides {
             Sides::One(side) => {
                 let acceptor = TlsAcceptor::from(Arc::clone(&side.config));

@@ -10,10 +10,11 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CipherSuite, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio::net::ToSocketAddrs;
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
+use super::ahead::ReadAhead;
 use super::shangmi::{TLS_SM4_CCM_SM3, TLS_SM4_GCM_SM3};
 use super::{ClientTls, Family, HANDSHAKE_SECONDS_MAX, peer_spki_digest};
 use crate::Error;
@@ -23,13 +24,13 @@ use crate::digest::Digest;
 ///
 /// A server for gRPC wraps it in a type of its own that implements tonic's `Connected`.
 pub struct PeerTlsStream {
-    inner: TlsStream<TcpStream>,
+    inner: TlsStream<ReadAhead>,
     peer_address: SocketAddr,
     peer_spki: Option<Digest>,
 }
 
 impl PeerTlsStream {
-    pub(super) fn new(inner: TlsStream<TcpStream>, peer_address: SocketAddr) -> Self {
+    pub(super) fn new(inner: TlsStream<ReadAhead>, peer_address: SocketAddr) -> Self {
         let peer_spki = inner
             .get_ref()
             .1

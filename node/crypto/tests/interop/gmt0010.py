@@ -1,8 +1,10 @@
 """GM/T 0010 messages by other hands: structures by asn1crypto, SM2 and SM3 by GmSSL (gmssl_pyx),
 SM4-CBC by OpenSSL (cryptography). Nothing of ours is used.
 
-    gmt0010.py make FOLDER    writes signed.der, plain.der (no attributes), enveloped.der, both.der
-    gmt0010.py read FOLDER    checks ours-signed.der, ours-enveloped.der and ours-both.der
+    gmt0010.py make FOLDER    writes signed.der, plain.der (no attributes), detached.der and
+                              detached-plain.der (no content), enveloped.der, both.der
+    gmt0010.py read FOLDER    checks ours-signed.der, ours-detached.der, ours-enveloped.der and
+                              ours-both.der
 
 The folder has content, and for each of signer and recipient NAME.der (certificate) and NAME.key
 (private scalar, 32 bytes).
@@ -93,7 +95,10 @@ class Certificates(core.SetOf):
 
 
 class Data(core.Sequence):
-    _fields = [("type", core.ObjectIdentifier), ("content", core.OctetString, {"explicit": 0})]
+    _fields = [
+        ("type", core.ObjectIdentifier),
+        ("content", core.OctetString, {"explicit": 0, "optional": True}),
+    ]
 
 
 class SignedData(core.Sequence):
@@ -202,11 +207,17 @@ def make(folder, signer, recipient):
         message = kind({"type": kind.number, "content": value})
         (folder / f"{name}.der").write_bytes(message.dump())
 
-    for name, with_attributes in [("signed", True), ("plain", False)]:
+    attached = {"type": GM + "1", "content": content}
+    for name, with_attributes, inner in [
+        ("signed", True, attached),
+        ("plain", False, attached),
+        ("detached", True, {"type": GM + "1"}),
+        ("detached-plain", False, {"type": GM + "1"}),
+    ]:
         data = {
             "version": 1,
             "digests": digests,
-            "content": {"type": GM + "1", "content": content},
+            "content": inner,
             "certificates": certificates,
             "signers": sign(signer, content, with_attributes),
         }
@@ -258,6 +269,10 @@ def read(folder, signer, recipient):
     signed, enveloped, both = KINDS
     data = read_kind(folder, "signed", signed)
     assert data["content"]["content"].native == content
+    check_signature(signer, data, content)
+    data = read_kind(folder, "detached", signed)
+    assert data["content"]["type"].native == GM + "1"
+    assert data["content"]["content"].native is None
     check_signature(signer, data, content)
     assert decrypt(recipient, read_kind(folder, "enveloped", enveloped)) == content
     data = read_kind(folder, "both", both)

@@ -6,11 +6,12 @@
     reason = "helpers of tests end them when something does not work"
 )]
 
+mod detached;
 mod interop;
 mod refusals;
 mod vectors;
 
-use crypto::envelope::{EnvelopedData, SignedAndEnvelopedData, SignedData};
+use crypto::envelope::{DetachedSignature, EnvelopedData, SignedAndEnvelopedData, SignedData};
 use crypto::{Authority, Certificate, Error, SecretKey, SoftwareKey, Usage, Validity};
 use proptest::prelude::*;
 
@@ -56,6 +57,11 @@ impl Parties {
 
     async fn sign(&self, content: &[u8]) -> Vec<u8> {
         let signed = SignedData::sign(content.to_vec(), &self.signer, &self.signer_key).await;
+        signed.and_then(|it| it.to_der()).unwrap_or_default()
+    }
+
+    async fn sign_detached(&self, content: &[u8]) -> Vec<u8> {
+        let signed = DetachedSignature::sign(content, &self.signer, &self.signer_key).await;
         signed.and_then(|it| it.to_der()).unwrap_or_default()
     }
 

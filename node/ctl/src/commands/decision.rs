@@ -71,6 +71,11 @@ pub(super) fn explain(question: &Question, desk: &mut Desk<'_, '_>) -> Result<()
             }
             terminal.record(&[], &answer)
         }
+        Decision::Measure { duty, .. } => {
+            let columns = [duty.personal, duty.sensitive].concat().join(", ");
+            terminal.note("note-measure", &[("columns", &columns)]);
+            terminal.record(&[], &answer)
+        }
         Decision::Deny(reasons) => {
             let rows: Vec<Value> = reasons.iter().map(|it| terminal.reason_row(it)).collect();
             if terminal.is_table() {

@@ -250,6 +250,22 @@ fn reason(code: ReasonCode) -> (&'static str, &'static str) {
         ReasonCode::X7 => ("reason-x7", "next-export-open"),
         ReasonCode::X14 => ("reason-x14", "next-export-personal"),
         ReasonCode::X18 => ("reason-x18", "next-export-open"),
+        ReasonCode::X8 => ("reason-x8", "next-export-other"),
+        ReasonCode::X9 => ("reason-x9", "next-export-other"),
+        ReasonCode::X10 => ("reason-x10", "next-export-other"),
+        ReasonCode::X11 => ("reason-x11", "next-export-other"),
+        ReasonCode::X12 => ("reason-x12", "next-export-list"),
+        ReasonCode::X13 => ("reason-x13", "next-export-treaty"),
+        ReasonCode::X15 => ("reason-x15", "next-export-bay"),
+        ReasonCode::X16 => ("reason-x16", "next-export-contract"),
+        ReasonCode::X17 => ("reason-x17", "next-export-other"),
+        ReasonCode::InstrumentMissing => ("reason-instrument", "next-instrument"),
+        ReasonCode::InstrumentNotValid => ("reason-instrument-invalid", "next-instrument-renew"),
+        ReasonCode::EnvelopeExceeded => ("reason-envelope", "next-envelope"),
+        ReasonCode::ConsentMissing => ("reason-consent", "next-consent"),
+        ReasonCode::ImpactAssessmentMissing => ("reason-impact", "next-impact"),
+        ReasonCode::SecondApprovalMissing => ("reason-second", "next-second"),
+        ReasonCode::CountMissing => ("reason-count", "next-count"),
     }
 }
 
@@ -311,10 +327,7 @@ mod tests {
             }))
         };
         let reasons = || {
-            vec![Reason {
-                code: ReasonCode::X5,
-                cites: "PIPL 36".to_owned(),
-            }]
+            vec![Reason::new(ReasonCode::X5, "PIPL 36")]
         };
         for language in [Language::Zh, Language::En] {
             let terminal = for_tests(language, Format::Table);

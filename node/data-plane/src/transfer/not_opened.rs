@@ -89,9 +89,6 @@ fn reasons(view: &View, grant: &GrantId) -> Vec<Reason> {
         ));
     held.into_iter()
         .chain(unserved)
-        .map(|(code, cites)| Reason {
-            code,
-            cites: cites.to_owned(),
-        })
+        .map(|(code, cites)| Reason::new(code, cites))
         .collect()
 }

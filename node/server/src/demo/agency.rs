@@ -16,7 +16,7 @@ use schemas::request::{
 };
 use schemas::shipped::Described;
 use schemas::standard::DataStandard;
-use schemas::{ContractId, DatasetId, GrantId, Jurisdiction, PartyOnly, Period, RequestId};
+use schemas::{ContractId, DatasetId, Grade, GrantId, Jurisdiction, PartyOnly, Period, RequestId};
 use serde_json::Value;
 
 use super::rest::{Client, agent};
@@ -198,7 +198,8 @@ impl<'a> Agency<'a> {
         self.consumer.get(&format!("/requests/{}", wish.id))
     }
 
-    /// Agrees to a request of this provider's dataset: a contract, and a grant under it.
+    /// Agrees to a request of this provider's dataset: a contract, and a grant under it. Where two
+    /// persons must agree, the security officer is the second.
     pub(super) fn agree(
         &self,
         dataset: &Dataset,
@@ -260,8 +261,13 @@ impl<'a> Agency<'a> {
             revision,
             decision,
         };
+        let path = format!("{path}/decision");
         self.steward
-            .change(false, &format!("{path}/decision"), revision, command)?;
+            .change(false, &path, revision, command.clone())?;
+        if dataset.grade >= Grade::G4 || !asked.destination.is_mainland() {
+            let officer = self.sign_in(Role::SecurityOfficer)?;
+            officer.change(false, &path, revision, command)?;
+        }
         Ok(id)
     }
 

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crypto::envelope::{EnvelopedData, SignedAndEnvelopedData, SignedData};
+use crypto::envelope::{DetachedSignature, EnvelopedData, SignedAndEnvelopedData, SignedData};
 
 use super::Parties;
 
@@ -60,12 +60,17 @@ async fn other_hands_read_our_messages_and_we_read_theirs() {
             let carried = message.unverified_certificates();
             assert_eq!(carried, std::slice::from_ref(&parties.signer));
         }
+        for name in ["detached.der", "detached-plain.der"] {
+            let message = DetachedSignature::from_der(&read(name)).unwrap();
+            assert_eq!(message.verify(content, &parties.signer), Ok(()));
+        }
         let message = EnvelopedData::from_der(&read("enveloped.der")).unwrap();
         assert_eq!(parties.open(&message).await.unwrap(), content);
         let message = SignedAndEnvelopedData::from_der(&read("both.der")).unwrap();
         assert_eq!(parties.open_both(&message).await.unwrap(), content);
 
         write("ours-signed.der", &parties.sign(content).await);
+        write("ours-detached.der", &parties.sign_detached(content).await);
         write("ours-enveloped.der", &parties.seal(content));
         write("ours-both.der", &parties.seal_both(content).await);
         run("read", folder.path());

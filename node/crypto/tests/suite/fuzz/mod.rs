@@ -18,7 +18,7 @@ use crypto::{Authority, Certificate, Digest, KeyFile, Label, SecretKey, Usage, V
 use mutate::Fuzz;
 
 pub(crate) use samples::pem;
-use samples::{PASSPHRASE, SECRET, STREAM, TLS, first_flight, hello_of_server};
+use samples::{ENVELOPES, PASSPHRASE, SECRET, STREAM, TLS, first_flight, hello_of_server};
 
 /// Objects of X.509 at which readers differ: booleans, times, curves, algorithms, extensions.
 const DER_WORDS: &[&str] = &[
@@ -120,6 +120,12 @@ fn changed_secret_keys() {
 fn changed_wraps() {
     let seeds = [SECRET.public().wrap(b"secret").unwrap()];
     check("wrap", &seeds, DER_WORDS, 1_000, targets::wrap);
+}
+
+#[test]
+fn changed_envelopes() {
+    let seeds = &ENVELOPES.messages;
+    check("envelope", seeds, DER_WORDS, 600, targets::envelope);
 }
 
 #[test]

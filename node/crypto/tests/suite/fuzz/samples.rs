@@ -4,12 +4,13 @@
 
 use std::sync::{Arc, LazyLock};
 
+use crypto::envelope::{DetachedSignature, EnvelopedData, SignedAndEnvelopedData, SignedData};
 use crypto::seal::{SealedHeader, SealedTrailer, Sealer, StreamParameters};
 use crypto::tls::{
     ClientAuth, ClientConfig, ServerConfig, TlsAuthority, TlsIdentity, TlsRoots, client_config,
     server_config,
 };
-use crypto::{Digest, SecretKey, SoftwareKey, Validity};
+use crypto::{Authority, Certificate, Digest, SecretKey, SoftwareKey, Usage, Validity};
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConnection, ServerConnection};
@@ -24,8 +25,56 @@ pub(crate) static SECRET: LazyLock<SecretKey> =
 /// A sealed stream of one chunk.
 pub(crate) static STREAM: LazyLock<Stream> = LazyLock::new(|| wait(Stream::seal()));
 
+/// A message of each kind of GM/T 0010.
+pub(crate) static ENVELOPES: LazyLock<Envelopes> = LazyLock::new(|| wait(Envelopes::make()));
+
 /// Two members of a ShangMi authority.
 pub(crate) static TLS: LazyLock<Tls> = LazyLock::new(Tls::new);
+
+/// Messages of GM/T 0010, who signed them and who may open them.
+pub(crate) struct Envelopes {
+    pub(crate) signer: Certificate,
+    pub(crate) recipient: Certificate,
+    pub(crate) key: SoftwareKey,
+    pub(crate) content: Vec<u8>,
+    pub(crate) messages: [Vec<u8>; 4],
+}
+
+impl Envelopes {
+    async fn make() -> Self {
+        let validity = Validity::days(1_764_000_000_000, 365);
+        let authority = SecretKey::from_bytes(&[0x11; 32])
+            .and_then(|key| Authority::create("CA", validity, key))
+            .expect("an authority");
+        let key_of = |scalar| SoftwareKey::from(SecretKey::from_bytes(&scalar).expect("a key"));
+        let (signer_key, key) = (key_of([0x39; 32]), key_of([0x5b; 32]));
+        let issue = |name, key: &SoftwareKey, usage| {
+            authority
+                .issue(name, key.public(), usage, validity)
+                .expect("a certificate")
+        };
+        let signer = issue("signer", &signer_key, Usage::Sign);
+        let recipient = issue("recipient", &key, Usage::Encrypt);
+        let content = b"three containers of lamps, one of oil".to_vec();
+        let to = std::slice::from_ref(&recipient);
+        let signed = SignedData::sign(content.clone(), &signer, &signer_key).await;
+        let detached = DetachedSignature::sign(&content, &signer, &signer_key).await;
+        let both = SignedAndEnvelopedData::seal(&content, to, &signer, &signer_key).await;
+        let messages = [
+            signed.and_then(|it| it.to_der()),
+            detached.and_then(|it| it.to_der()),
+            EnvelopedData::seal(&content, to).and_then(|it| it.to_der()),
+            both.and_then(|it| it.to_der()),
+        ];
+        Self {
+            messages: messages.map(|it| it.expect("a message")),
+            signer,
+            recipient,
+            key,
+            content,
+        }
+    }
+}
 
 /// A sealed stream and who may open it.
 pub(crate) struct Stream {

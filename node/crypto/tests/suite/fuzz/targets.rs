@@ -3,6 +3,7 @@
 //! It does not choose the bytes: the tests beside it do. Each function
 //! says whether the bytes were valid.
 
+use crypto::envelope::{DetachedSignature, EnvelopedData, SignedAndEnvelopedData, SignedData};
 use crypto::merkle::{ConsistencyProof, InclusionProof};
 use crypto::password::PasswordHash;
 use crypto::seal::{Opener, SealedHeader, SealedTrailer};
@@ -10,7 +11,10 @@ use crypto::tls::{CertificateDer, Suites, TlsAuthority, TlsIdentity, TlsRoots, c
 use crypto::{Certificate, Digest, KeyFile, KeyId, Label, PublicKey, SecretKey, Signature};
 use rustls::pki_types::pem::PemObject as _;
 
-use super::samples::{PASSPHRASE, SECRET, STREAM, TLS, Tls, first_flight, pem, shake_hands, wait};
+use super::samples::{
+    ENVELOPES, Envelopes, PASSPHRASE, SECRET, STREAM, TLS, Tls, first_flight, pem, shake_hands,
+    wait,
+};
 
 /// A certificate in DER: one form, and no loss through PEM or hexadecimal.
 pub(crate) fn certificate(bytes: &[u8]) -> bool {
@@ -56,6 +60,64 @@ pub(crate) fn signature(bytes: &[u8]) -> bool {
             .is_err()
     );
     true
+}
+
+/// A message of GM/T 0010: it is of one kind, there is one form in which it is written, and it says
+/// nothing but what the sample's signer wrote.
+pub(crate) fn envelope(bytes: &[u8]) -> bool {
+    let Envelopes {
+        signer,
+        recipient,
+        key,
+        content,
+        ..
+    } = &*ENVELOPES;
+    let mut kinds = 0;
+    if let Ok(read) = SignedData::from_der(bytes) {
+        kinds += 1;
+        assert_one_form(&read, SignedData::to_der, SignedData::from_der);
+        if let Ok(verified) = read.verified_content(signer) {
+            assert_eq!(verified, content);
+        }
+    }
+    if let Ok(read) = DetachedSignature::from_der(bytes) {
+        kinds += 1;
+        assert_one_form(
+            &read,
+            DetachedSignature::to_der,
+            DetachedSignature::from_der,
+        );
+        assert!(read.verify(b"another content", signer).is_err());
+    }
+    if let Ok(read) = EnvelopedData::from_der(bytes) {
+        kinds += 1;
+        assert_one_form(&read, EnvelopedData::to_der, EnvelopedData::from_der);
+        let _content = wait(read.open_unauthenticated(recipient, key));
+    }
+    if let Ok(read) = SignedAndEnvelopedData::from_der(bytes) {
+        kinds += 1;
+        assert_one_form(
+            &read,
+            SignedAndEnvelopedData::to_der,
+            SignedAndEnvelopedData::from_der,
+        );
+        if let Ok(opened) = wait(read.open(recipient, key, signer)) {
+            assert_eq!(&*opened, content);
+        }
+    }
+    assert!(kinds <= 1, "a message is of one kind");
+    kinds == 1
+}
+
+/// What is written can be read, and is then written alike.
+fn assert_one_form<T>(
+    value: &T,
+    write: impl Fn(&T) -> Result<Vec<u8>, crypto::Error>,
+    read: impl Fn(&[u8]) -> Result<T, crypto::Error>,
+) {
+    let written = write(value).expect("what was read can be written");
+    let again = read(&written).expect("what was written can be read");
+    assert_eq!(write(&again), Ok(written));
 }
 
 /// A `SubjectPublicKeyInfo`: one form, and the same key by every way.

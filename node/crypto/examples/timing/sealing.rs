@@ -1,33 +1,17 @@
-//! Whether the time of SM4-GCM tells something about keys and texts, in the manner of dudect
-//! (Reparaz, Balasch and Verbauwhede, 2017): Welch's t of two classes of measurements, on every
-//! kernel that this processor has.
+//! Sealing, opening and the key schedule of SM4-GCM, on every kernel that this processor has.
 //!
-//! `cargo run --release -p crypto --example sm4_timing [measurements]`. It does not pass or fail:
-//! it prints t values for a person to read. Beyond 4.5 in either direction, a class is told apart
-//! by time; values that grow with the square root of the number of measurements are a leak, others
-//! are noise.
-//!
-//! Inputs of both classes are made by the same steps: random bytes are drawn for each, and a mask
-//! says which of the two stay, so that no branch before the clock starts knows the class.
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a measurement prints, and ends when something does not work"
-)]
-
-mod welch;
+//! It does not know the classes before the clock starts: random bytes are drawn for both, and a
+//! mask says which stay, so that no branch depends on it.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use crypto::Sm4Backend;
 use crypto::measure::Cipher;
-use welch::print;
 
-fn main() {
-    let count = std::env::args().nth(1).and_then(|it| it.parse().ok());
-    let count = count.unwrap_or(100_000_usize);
-    println!("{count} measurements for each line");
+use super::welch::print;
+
+pub(crate) fn print_all(count: usize) {
     for backend in Sm4Backend::available() {
         println!();
         println!("|   t   | {backend}: first class | second class |");

@@ -1,34 +1,20 @@
-//! Whether the time of an SM2 signature tells something about its secrets, in the manner of
-//! dudect (Reparaz, Balasch and Verbauwhede, 2017): Welch's t of two classes of measurements.
+//! Signatures with SM2.
 //!
-//! `cargo run --release -p crypto --example sm2_timing [signatures]`. It does not pass or fail:
-//! it prints t values for a person to read. Beyond 4.5 in either direction, a class is told apart
-//! by time; values that grow with the square root of the number of signatures are a leak, others
-//! are noise.
-//!
-//! A nonce cannot be chosen from outside, but whoever knows the key d can compute it from a
-//! signature: k = s (1 + d) + r d. So one pass of random signatures is sorted afterwards, by
-//! several questions about k.
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a measurement prints, and ends when something does not work"
-)]
-
-mod welch;
+//! It does not choose a nonce, which nobody outside can; but whoever knows the key d can compute
+//! it from a signature: k = s (1 + d) + r d. So one pass of random signatures is sorted
+//! afterwards, by several questions about k.
 
 use std::time::Instant;
 
 use crypto::sm2::{Label, SecretKey};
 use sm2::Scalar;
 use sm2::elliptic_curve::PrimeField as _;
-use welch::print;
 
-fn main() {
-    let count = std::env::args().nth(1).and_then(|it| it.parse().ok());
-    let count = count.unwrap_or(100_000_usize);
-    println!("{count} signatures for each line");
-    println!("|   t   | first class | second class |");
+use super::welch::print;
+
+pub(crate) fn print_all(count: usize) {
+    println!();
+    println!("|   t   | SM2 signatures: first class | second class |");
     println!("|-------|---|---|");
     by_key(count);
     by_nonce(count);
