@@ -4,9 +4,10 @@
 //! an entry takes what is there when one of the few entries under way has ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::error::{ClientWriteError, RaftError};
+use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
 use schemas::NodeId;
 use schemas::command::Outcome;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -21,6 +22,7 @@ use crate::raft::verify::VerifiedBatch;
 /// Where verified batches wait for their entry.
 pub(crate) struct Leading {
     published: Arc<Published>,
+    raft: Raft,
     queue: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
     verifiers: Arc<Semaphore>,
@@ -42,6 +44,7 @@ impl Leading {
         let (queue, waiting) = mpsc::channel(BATCHES_WAITING_MAX);
         let leading = Arc::new(Self {
             published,
+            raft: raft.clone(),
             queue,
             room: Arc::new(Semaphore::new(BYTES_WAITING_MAX)),
             verifiers: Arc::new(Semaphore::new(VERIFIERS_MAX)),
@@ -69,9 +72,14 @@ impl Leading {
         let room = Arc::clone(&self.room)
             .try_acquire_many_owned(len)
             .map_err(|_| CallFailure::Busy)?;
-        let verified = self.verify(&bytes, from).await?;
-        if let Some(outcomes) = verified.all_rejected() {
-            return Ok((self.published.view().index(), outcomes));
+        let mut verified = self.verify(&bytes, from).await?;
+        if verified.all_rejected().is_some() {
+            // Only a leader that has applied everything can say that a key is nobody's.
+            self.catch_up().await?;
+            verified = self.verify(&bytes, from).await?;
+            if let Some(outcomes) = verified.all_rejected() {
+                return Ok((self.published.view().index(), outcomes));
+            }
         }
         let batch = CarriedBatch {
             bytes,
@@ -91,6 +99,19 @@ impl Leading {
     }
 
     async fn verify(
+    /// Waits until this member has applied whatever was acknowledged anywhere before this call.
+    async fn catch_up(&self) -> Result<(), CallFailure> {
+        let caught_up = async {
+            let index = read_index(&self.raft).await?;
+            let mut applied = self.published.changed();
+            let waited = applied.wait_for(|applied| *applied >= index).await;
+            waited.map(drop).map_err(|_| CallFailure::Busy)
+        };
+        tokio::time::timeout(CATCH_UP_TIME_MAX, caught_up)
+            .await
+            .unwrap_or(Err(CallFailure::Busy))
+    }
+
         &self,
         bytes: &Bytes,
         from: Option<&NodeId>,
@@ -119,6 +140,20 @@ impl Leading {
 }
 
 async fn make_entries(
+/// As the leader: up to where a read must have applied. Asks a majority whether this member still
+/// leads.
+pub(crate) async fn read_index(raft: &Raft) -> Result<u64, CallFailure> {
+    match raft.get_read_log_id().await {
+        Ok((read, _)) => Ok(read.map_or(0, |id| id.index)),
+        Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(_))) => {
+            Err(CallFailure::NotLeader)
+        }
+        // Some heartbeats were late: the next try may reach a majority.
+        Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => Err(CallFailure::Busy),
+        Err(RaftError::Fatal(error)) => Err(CallFailure::Unknown(error.to_string())),
+    }
+}
+
     raft: Raft,
     mut waiting: mpsc::Receiver<Waiting>,
     mut stop: watch::Receiver<bool>,
@@ -186,6 +221,9 @@ fn failure(error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>) -
 }
 
 /// One entry syncs while the next is gathered. More of them would be smaller ones: each costs a
+/// A leader that needs longer to apply what its log holds has too much to do.
+const CATCH_UP_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// sync on every voter and an exchange with every follower.
 const ENTRIES_UNDER_WAY: usize = 2;
 

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::error::{CheckIsLeaderError, RaftError};
 use openraft::{BasicNode, ChangeMembers, ServerState};
 use schemas::CommandId;
 use schemas::NodeId;
@@ -17,7 +16,7 @@ use tokio::sync::watch;
 use crate::raft::batcher::{Sender, leader};
 use crate::raft::clock::{elapsed_ms, steady};
 use crate::raft::directory::Directory;
-use crate::raft::leading::Leading;
+use crate::raft::leading::{Leading, read_index};
 use crate::raft::log_store::LogStore;
 use crate::raft::peers::{Admission, CallFailure, Peers};
 use crate::raft::published::Published;
@@ -79,17 +78,7 @@ impl Member {
     /// As the leader: up to where a read must have applied. Asks a majority whether this member
     /// still leads.
     pub(crate) async fn read_index(&self) -> Result<u64, CallFailure> {
-        match self.raft.get_read_log_id().await {
-            Ok((read, _)) => Ok(read.map_or(0, |id| id.index)),
-            Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(_))) => {
-                Err(CallFailure::NotLeader)
-            }
-            // Some heartbeats were late: the next try may reach a majority.
-            Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => {
-                Err(CallFailure::Busy)
-            }
-            Err(RaftError::Fatal(error)) => Err(CallFailure::Unknown(error.to_string())),
-        }
+        read_index(&self.raft).await
     }
 
     /// A view that includes everything that was acknowledged anywhere before this call.
