@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crypto::Digest;
 use openraft::error::{InitializeError, RaftError};
-use openraft::{BasicNode, ServerState};
+use openraft::BasicNode;
 use schemas::NodeId;
 use schemas::command::{Command, Outcome, SignedProposal};
 use tokio::sync::watch;
@@ -202,15 +202,7 @@ impl Catalog {
     /// when it never did.
     #[must_use]
     pub fn staleness_ms(&self) -> u64 {
-        let member = &self.running.member;
-        let metrics = member.raft.server_metrics();
-        let metrics = metrics.borrow();
-        if metrics.state == ServerState::Leader {
-            let voters: Vec<u64> = metrics.membership_config.membership().voter_ids().collect();
-            member.published.led(member.me, &voters);
-        }
-        drop(metrics);
-        member.published.staleness_ms()
+        self.running.member.staleness_ms()
     }
 
     /// How far this node's clock is ahead of the other members', in milliseconds; none when no

@@ -116,6 +116,19 @@ impl Member {
         }
     }
 
+    /// Milliseconds since this replica last knew that its view was current; the largest number
+    /// when it never did.
+    pub(crate) fn staleness_ms(&self) -> u64 {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        if metrics.state == ServerState::Leader {
+            self.published.leads(&metrics.vote, metrics.last_applied);
+            self.published.led(self.me);
+        }
+        drop(metrics);
+        self.published.staleness_ms()
+    }
+
     async fn pause(&self, left: Duration) {
         let mut metrics = self.raft.server_metrics();
         let _changed_or_not = tokio::time::timeout(PAUSE.min(left), metrics.changed()).await;

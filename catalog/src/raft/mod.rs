@@ -17,6 +17,7 @@ pub(crate) mod catalog;
 pub(crate) mod clock;
 mod codec;
 mod directory;
+mod currency;
 mod flusher;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

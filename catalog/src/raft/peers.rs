@@ -34,6 +34,8 @@ pub(crate) struct Peers {
     directory: Arc<Directory>,
     tls: ClientTls,
     open: Mutex<BTreeMap<u64, (String, RaftClient<Channel>)>>,
+    /// Tells this life of the node from those before and after: when it began.
+    pub(crate) life: i64,
 }
 
 /// Why a forwarded call gave nothing.
@@ -91,6 +93,7 @@ impl Peers {
         open.insert(raft_number, (address.to_owned(), client.clone()));
         client
     }
+            life: clock.now().millis(),
 
     fn connect(&self, raft_number: u64, address: &str) -> RaftClient<Channel> {
         let (tls, directory) = (self.tls.clone(), Arc::clone(&self.directory));

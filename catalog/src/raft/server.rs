@@ -22,7 +22,6 @@ use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status};
 
 use crate::Error;
-use crate::raft::clock::steady;
 use crate::raft::codec::MESSAGE_BYTES_MAX;
 use crate::raft::directory::Caller;
 use crate::raft::member::Member;
@@ -175,13 +174,15 @@ impl Raft for Service {
     ) -> Result<Response<proto::AppendReply>, Status> {
         let leader = request.get_ref().vote.map_or(0, |vote| vote.node);
         self.peer(&request, leader)?;
-        let (heard, member) = (steady(), &self.member);
+        let member = &self.member;
         let message = request.into_inner();
         let (asked, now) = (message.sent_at_ms, member.peers.clock.now());
         let rpc = wire::append_from(message).map_err(|error| invalid(&error))?;
-        let (led, committed) = (rpc.vote.is_committed(), rpc.leader_commit);
+        let led = rpc.vote.is_committed();
         let answer = member
             .raft
+        let (proved_life, proved_ms) = (message.proved_life, message.proved_ms);
+        let proved_index = message.proved_index;
             .append_entries(rpc)
             .await
             .map_err(|error| stopped(&error))?;
@@ -189,14 +190,14 @@ impl Raft for Service {
         if led && matches!(answer, Success | PartialSuccess(_)) {
             let theirs = schemas::Timestamp::from_millis(asked);
             member.published.compare_clocks(leader, theirs, now);
-            member
-                .published
-                .heard_leader(committed.map_or(0, |id| id.index), heard);
+            if proved_life == member.peers.life && proved_ms != 0 {
+                member.published.heard_leader(proved_ms, proved_index);
+            }
         }
-        Ok(Response::new(wire::appended_to(
-            &answer,
-            member.peers.clock.now(),
-        )))
+        let mut reply = wire::appended_to(&answer, member.peers.clock.now());
+        reply.life = member.peers.life;
+        reply.life_ms = member.published.millis();
+        Ok(Response::new(reply))
     }
 
     async fn request_vote(

@@ -41,6 +41,7 @@ impl StateMachine {
         snapshots: Snapshots,
     ) -> Self {
         Self {
+        published.set_members(&position.membership);
             position,
             keys_epoch: 0,
             published,
@@ -132,6 +133,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             failed(
                 ErrorVerb::Write,
                 &Error::store("apply committed entries", source),
+        self.published.set_members(&step.position.membership);
             )
         })?;
         self.position = step.position.clone();
@@ -169,6 +171,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             .map_err(|error| failed(ErrorVerb::Write, &error))?;
         self.position = Position {
             state: at_index(state, meta.last_log_id),
+        self.published.set_members(&self.position.membership);
             last: meta.last_log_id,
             membership: meta.last_membership.clone(),
         };

@@ -145,10 +145,7 @@ fn heartbeat(leader: u64) -> proto::AppendRequest {
             node: leader,
             committed: true,
         }),
-        previous: None,
-        committed: None,
-        entries: Vec::new(),
-        sent_at_ms: 0,
+        ..proto::AppendRequest::default()
     }
 }
 
