@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::Error;
-use crate::raft::clock::{elapsed_ms, steady};
+use crate::raft::clock::{elapsed, elapsed_ms, steady};
 use crate::raft::codec::{BATCH_BYTES_AIM, encode_batch, proposal_len};
 use crate::raft::leading::Leading;
 use crate::raft::options::{Options, PROPOSALS_QUEUED_BYTES_MAX};
@@ -230,7 +230,7 @@ impl Sender {
         let began = steady();
         let mut maybe_done = false;
         loop {
-            let left = self.answer.saturating_sub(began.elapsed());
+            let left = self.answer.saturating_sub(elapsed(began));
             if left.is_zero() {
                 return Err(timed_out(began, maybe_done));
             }

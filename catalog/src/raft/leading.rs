@@ -13,6 +13,7 @@ use schemas::command::Outcome;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::raft::blocking::blocking;
 use crate::raft::codec::{BATCH_BYTES_MAX, ENTRY_BATCHES_MAX, ENTRY_BYTES_AIM, decode_batch};
 use crate::raft::peers::CallFailure;
 use crate::raft::published::Published;
@@ -21,8 +22,8 @@ use crate::raft::verify::VerifiedBatch;
 
 /// Where verified batches wait for their entry.
 pub(crate) struct Leading {
-    published: Arc<Published>,
     raft: Raft,
+    published: Arc<Published>,
     queue: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
     verifiers: Arc<Semaphore>,
@@ -43,8 +44,8 @@ impl Leading {
     ) -> (Arc<Self>, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(BATCHES_WAITING_MAX);
         let leading = Arc::new(Self {
-            published,
             raft: raft.clone(),
+            published,
             queue,
             room: Arc::new(Semaphore::new(BYTES_WAITING_MAX)),
             verifiers: Arc::new(Semaphore::new(VERIFIERS_MAX)),
@@ -98,7 +99,6 @@ impl Leading {
             .unwrap_or_else(|_| Err(CallFailure::Unknown("the node stopped".to_owned())))
     }
 
-    async fn verify(
     /// Waits until this member has applied whatever was acknowledged anywhere before this call.
     async fn catch_up(&self) -> Result<(), CallFailure> {
         let caught_up = async {
@@ -112,6 +112,7 @@ impl Leading {
             .unwrap_or(Err(CallFailure::Busy))
     }
 
+    async fn verify(
         &self,
         bytes: &Bytes,
         from: Option<&NodeId>,
@@ -120,7 +121,7 @@ impl Leading {
         let _turn = self.verifiers.acquire().await.map_err(|_| stopped())?;
         let (bytes, from) = (bytes.clone(), from.cloned());
         let moment = self.published.moment();
-        let checked = tokio::task::spawn_blocking(move || {
+        let checked = blocking("verify a batch", move || {
             let batch =
                 decode_batch(&bytes).map_err(|error| CallFailure::Refused(error.to_string()))?;
             if let Some(from) = from.filter(|from| *from != batch.node) {
@@ -139,7 +140,6 @@ impl Leading {
     }
 }
 
-async fn make_entries(
 /// As the leader: up to where a read must have applied. Asks a majority whether this member still
 /// leads.
 pub(crate) async fn read_index(raft: &Raft) -> Result<u64, CallFailure> {
@@ -154,6 +154,7 @@ pub(crate) async fn read_index(raft: &Raft) -> Result<u64, CallFailure> {
     }
 }
 
+async fn make_entries(
     raft: Raft,
     mut waiting: mpsc::Receiver<Waiting>,
     mut stop: watch::Receiver<bool>,
@@ -220,10 +221,10 @@ fn failure(error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>) -
     }
 }
 
-/// One entry syncs while the next is gathered. More of them would be smaller ones: each costs a
 /// A leader that needs longer to apply what its log holds has too much to do.
 const CATCH_UP_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// One entry syncs while the next is gathered. More of them would be smaller ones: each costs a
 /// sync on every voter and an exchange with every follower.
 const ENTRIES_UNDER_WAY: usize = 2;
 

@@ -1,6 +1,6 @@
-//! The Raft log and vote, in fjall with a true sync before anything is acknowledged.
+//! The Raft log and vote, with a true sync before anything is acknowledged.
 //!
-//! It does not know what entries mean. A lost tail or a forgotten vote is a broken promise in
+//! It does not know what entries mean, nor how bytes reach the disk; see `log_medium.rs`. A lost tail or a forgotten vote is a broken promise in
 //! Raft, so nothing here is lazy except the note up to where entries are committed, which only
 //! saves work after a restart.
 
@@ -11,7 +11,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{
     AnyError, ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader, StorageIOError,
@@ -20,15 +19,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
+use crate::raft::blocking::blocking;
 use crate::raft::codec::{APPEND_BYTES_AIM, decode_entry, encode_entry};
+use crate::raft::log_medium::{Durability, Fjall, LogMedium, Write};
 use crate::raft::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 
 /// A cheap handle to the log.
 #[derive(Clone)]
 pub(crate) struct LogStore {
-    db: Database,
-    entries: Keyspace,
-    notes: Keyspace,
+    medium: Arc<dyn LogMedium>,
     recent: Arc<Mutex<Recent>>,
 }
 
@@ -83,20 +82,15 @@ impl LogStore {
     /// # Errors
     /// [`Error::Store`] when fjall cannot open it.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
-        let failed = |source: fjall::Error| Error::store("open the Raft log", source);
-        let db = Database::builder(dir).open().map_err(failed)?;
-        let entries = db
-            .keyspace("entries", KeyspaceCreateOptions::default)
-            .map_err(failed)?;
-        let notes = db
-            .keyspace("notes", KeyspaceCreateOptions::default)
-            .map_err(failed)?;
-        Ok(Self {
-            db,
-            entries,
-            notes,
+        Ok(Self::over(Arc::new(Fjall::open(dir)?)))
+    }
+
+    /// The log on this medium.
+    pub(crate) fn over(medium: Arc<dyn LogMedium>) -> Self {
+        Self {
+            medium,
             recent: Arc::default(),
-        })
+        }
     }
 
     /// Whether there is neither an entry nor a vote: the member has promised nothing yet.
@@ -106,7 +100,7 @@ impl LogStore {
     pub(crate) fn is_fresh(&self) -> Result<bool, Error> {
         let vote: Option<Vote> = self.note(VOTE)?;
         let purged: Option<LogId> = self.note(PURGED)?;
-        Ok(vote.is_none() && purged.is_none() && self.entries.last_key_value().is_none())
+        Ok(vote.is_none() && purged.is_none() && self.medium.last()?.is_none())
     }
 
     /// Up to where entries were removed.
@@ -163,17 +157,13 @@ impl LogStore {
     /// # Errors
     /// [`Error::Store`].
     pub(crate) fn set_stored(&self, last: Option<LogId>) -> Result<(), Error> {
-        self.notes
-            .insert(STORED, encode_note(&last)?)
-            .map_err(|source| Error::store("write the Raft log", source))
+        let note = Write::Note(STORED, encode_note(&last)?);
+        self.medium.commit(vec![note], Durability::Lazy)
     }
 
     fn note<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
-        let found = self
-            .notes
-            .get(name)
-            .map_err(|source| Error::store("read the Raft log", source))?;
-        found
+        self.medium
+            .note(name)?
             .map(|bytes| {
                 serde_json::from_slice(&bytes)
                     .map_err(|source| Error::malformed("note of the Raft log", source))
@@ -182,39 +172,27 @@ impl LogStore {
     }
 
     fn set_note<T: Serialize>(&self, name: &'static str, value: &T) -> Result<(), Error> {
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
-        batch.insert(&self.notes, name, encode_note(value)?);
-        batch
-            .commit()
-            .map_err(|source| Error::store("write the Raft log", source))
+        let note = Write::Note(name, encode_note(value)?);
+        self.medium.commit(vec![note], Durability::Synced)
     }
 
     fn insert(&self, entries: Vec<(u64, Bytes)>) -> Result<(), Error> {
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
-        for (index, bytes) in entries {
-            batch.insert(&self.entries, index.to_be_bytes(), &bytes[..]);
-        }
-        batch
-            .commit()
-            .map_err(|source| Error::store("append to the Raft log", source))
+        let writes = entries
+            .into_iter()
+            .map(|(index, bytes)| Write::Entry(index, bytes));
+        self.medium.commit(writes.collect(), Durability::Synced)
     }
 
-    /// Removes the entries from `first` to `last`, and writes a note in the same batch.
+    /// Removes the entries from `first` to `last`, and writes a note in the same step.
     fn remove(
         &self,
         first: u64,
         last: u64,
         note: Option<(&'static str, Vec<u8>)>,
     ) -> Result<(), Error> {
-        let failed = |source: fjall::Error| Error::store("remove from the Raft log", source);
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
-        for found in self.entries.range(first.to_be_bytes()..=last.to_be_bytes()) {
-            batch.remove(&self.entries, found.key().map_err(failed)?);
-        }
-        if let Some((name, value)) = note {
-            batch.insert(&self.notes, name, value);
-        }
-        batch.commit().map_err(failed)
+        let note = note.map(|(name, value)| Write::Note(name, value));
+        let writes = std::iter::once(Write::Remove(first, last)).chain(note);
+        self.medium.commit(writes.collect(), Durability::Synced)
     }
 
     /// Reads entries from `first` to `last` until they have `bytes_max` bytes, at least one.
@@ -238,16 +216,14 @@ impl LogStore {
             return Ok(read);
         }
         drop(recent);
-        for found in self.entries.range(first.to_be_bytes()..=last.to_be_bytes()) {
-            let value = found
-                .value()
-                .map_err(|source| Error::store("read the Raft log", source))?;
+        self.medium.entries(first, last, &mut |value| {
             bytes = bytes.saturating_add(value.len());
-            if !read.is_empty() && bytes > bytes_max {
-                break;
+            let goes_on = read.is_empty() || bytes <= bytes_max;
+            if goes_on {
+                read.push(decode_entry(value)?);
             }
-            read.push(decode_entry(Bytes::copy_from_slice(&value))?);
-        }
+            Ok(goes_on)
+        })?;
         Ok(read)
     }
 
@@ -256,13 +232,8 @@ impl LogStore {
     }
 
     fn last_id(&self) -> Result<Option<LogId>, Error> {
-        let Some(last) = self.entries.last_key_value() else {
-            return Ok(None);
-        };
-        let value = last
-            .value()
-            .map_err(|source| Error::store("read the Raft log", source))?;
-        Ok(Some(decode_entry(Bytes::copy_from_slice(&value))?.log_id))
+        let last = self.medium.last()?.map(decode_entry).transpose()?;
+        Ok(last.map(|entry| entry.log_id))
     }
 
     /// Runs blocking work off the runtime's threads, in the order in which it is awaited.
@@ -271,9 +242,7 @@ impl LogStore {
         work: impl FnOnce(&Self) -> Result<(), Error> + Send + 'static,
     ) -> Result<(), Error> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || work(&store))
-            .await
-            .map_err(|source| Error::store("write the Raft log", source))?
+        blocking("write the Raft log", move || work(&store)).await?
     }
 }
 
@@ -336,10 +305,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     /// Not synced: a lost note only means that fewer entries are applied before the leader speaks.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
         let write = || {
-            let value = encode_note(&committed)?;
-            self.notes
-                .insert(COMMITTED, value)
-                .map_err(|source| Error::store("write the Raft log", source))
+            let note = Write::Note(COMMITTED, encode_note(&committed)?);
+            self.medium.commit(vec![note], Durability::Lazy)
         };
         write().map_err(|error| failed(ErrorVerb::Write, &error))
     }

@@ -14,7 +14,7 @@ use schemas::command::{Author, Command, Proposal, SignedProposal};
 use tokio::sync::watch;
 
 use crate::raft::batcher::{Sender, leader};
-use crate::raft::clock::{elapsed_ms, steady};
+use crate::raft::clock::{elapsed, elapsed_ms, steady};
 use crate::raft::directory::Directory;
 use crate::raft::leading::{Leading, read_index};
 use crate::raft::log_store::LogStore;
@@ -85,7 +85,7 @@ impl Member {
     pub(crate) async fn linearizable(&self) -> Result<Arc<View>, Error> {
         let began = steady();
         loop {
-            let left = self.answer.saturating_sub(began.elapsed());
+            let left = self.answer.saturating_sub(elapsed(began));
             if left.is_zero() {
                 return Err(Error::NoLeader {
                     waited_ms: elapsed_ms(began),
@@ -139,7 +139,7 @@ impl Member {
     pub(crate) async fn add_voter(&self, raft_number: u64, address: &str) -> Result<(), Error> {
         let began = steady();
         loop {
-            let left = ADD_VOTER_TIME_MAX.saturating_sub(began.elapsed());
+            let left = ADD_VOTER_TIME_MAX.saturating_sub(elapsed(began));
             if left.is_zero() {
                 return Err(Error::TimedOut {
                     waited_ms: elapsed_ms(began),

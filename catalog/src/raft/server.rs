@@ -22,6 +22,7 @@ use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status};
 
 use crate::Error;
+use crate::raft::blocking::blocking;
 use crate::raft::codec::MESSAGE_BYTES_MAX;
 use crate::raft::directory::Caller;
 use crate::raft::member::Member;
@@ -43,9 +44,6 @@ pub(crate) fn serve(
             .poll_next(cx)
             .map(|next| next.map(|stream| Ok::<_, std::io::Error>(Line(stream))))
     });
-    let service = RaftServer::new(Service { member })
-        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX);
     let server = Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_LINE_MAX)
         .max_concurrent_streams(CALLS_PER_LINE_STREAMS_MAX)
@@ -53,7 +51,7 @@ pub(crate) fn serve(
         .initial_connection_window_size(WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .add_service(service);
+        .add_service(service(member));
     tokio::spawn(async move {
         let stopped = async move {
             // An error means that the member is gone, which is as good as stopping.
@@ -65,12 +63,19 @@ pub(crate) fn serve(
     })
 }
 
+/// What a member answers, whatever carries the calls; each needs a [`TransportKey`].
+pub(crate) fn service(member: Arc<Member>) -> RaftServer<Service> {
+    RaftServer::new(Service { member })
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
 /// One connection, which knows the key of its peer.
 struct Line(PeerTlsStream);
 
 /// The transport key of the caller.
 #[derive(Clone, Copy, Debug)]
-struct TransportKey(Option<Digest>);
+pub(crate) struct TransportKey(pub(crate) Option<Digest>);
 
 impl Connected for Line {
     type ConnectInfo = TransportKey;
@@ -120,7 +125,8 @@ impl AsyncWrite for Line {
     }
 }
 
-struct Service {
+/// The calls that a member answers.
+pub(crate) struct Service {
     member: Arc<Member>,
 }
 
@@ -176,13 +182,13 @@ impl Raft for Service {
         self.peer(&request, leader)?;
         let member = &self.member;
         let message = request.into_inner();
+        let (proved_life, proved_ms) = (message.proved_life, message.proved_ms);
+        let proved_index = message.proved_index;
         let (asked, now) = (message.sent_at_ms, member.peers.clock.now());
         let rpc = wire::append_from(message).map_err(|error| invalid(&error))?;
         let led = rpc.vote.is_committed();
         let answer = member
             .raft
-        let (proved_life, proved_ms) = (message.proved_life, message.proved_ms);
-        let proved_index = message.proved_index;
             .append_entries(rpc)
             .await
             .map_err(|error| stopped(&error))?;
@@ -279,9 +285,9 @@ impl Raft for Service {
             Admission::Grant
         };
         let member = Arc::clone(&self.member);
-        let admitted = tokio::task::spawn_blocking(move || member.admit(admission)).await;
+        let admitted = blocking("admit a member", move || member.admit(admission)).await;
         let fresh = admitted
-            .map_err(|error| Status::unavailable(error.to_string()))?
+            .flatten()
             .map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(proto::AdmitReply { fresh }))
     }

@@ -211,6 +211,7 @@ impl Reached {
 struct Replay(u64);
 
 impl Drop for Replay {
+    #[expect(clippy::print_stdout, reason = "it is a part of the test's failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             println!(
