@@ -260,15 +260,35 @@ impl Sender {
         left: Duration,
     ) -> Option<Result<(u64, Vec<Outcome>), CallFailure>> {
         let (leader, address) = leader(&self.raft)?;
-        if leader == self.peers.me {
-            let proposed = tokio::time::timeout(left, self.leading.propose(bytes, None)).await;
-            return Some(proposed.unwrap_or_else(|_| {
-                Err(CallFailure::Unknown(
-                    "no majority answered in time".to_owned(),
-                ))
-            }));
+        let asked = async {
+            if leader == self.peers.me {
+                let proposed = tokio::time::timeout(left, self.leading.propose(bytes, None));
+                return proposed.await.unwrap_or_else(|_| {
+                    Err(CallFailure::Unknown(
+                        "no majority answered in time".to_owned(),
+                    ))
+                });
+            }
+            self.peers.propose(leader, &address, bytes, left).await
+        };
+        tokio::select! {
+            biased;
+            answer = asked => Some(answer),
+            // One that leads no more may never know what became of it; the next one does.
+            () = self.followed_by_another(leader) => Some(Err(CallFailure::Unknown(
+                "another member leads by now".to_owned(),
+            ))),
         }
-        Some(self.peers.propose(leader, &address, bytes, left).await)
+    }
+
+    /// Ends when this node knows of another leader than `leader`.
+    async fn followed_by_another(&self, leader: u64) {
+        let mut metrics = self.raft.server_metrics();
+        let other = metrics.wait_for(|it| it.current_leader.is_some_and(|now| now != leader));
+        if other.await.is_err() {
+            // Raft stops, and the call ends by itself.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits until something about the leader changes, but not for long: what failed may also

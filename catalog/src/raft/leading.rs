@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use openraft::ServerState;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
 use schemas::NodeId;
 use schemas::command::Outcome;
@@ -193,7 +194,19 @@ async fn make_entries(
 
 async fn commit(raft: Raft, entry: Vec<Waiting>, _permit: OwnedSemaphorePermit) {
     let batches = entry.iter().map(|waiting| waiting.batch.clone()).collect();
-    match raft.client_write(Payload { batches }).await {
+    let written = tokio::select! {
+        biased;
+        written = raft.client_write(Payload { batches }) => written,
+        // openraft does not answer what waits when the leader was taken out of the members.
+        () = deposed(&raft) => {
+            for waiting in entry {
+                let why = "this member does not lead any more".to_owned();
+                let _gone = waiting.reply.send(Err(CallFailure::Unknown(why)));
+            }
+            return;
+        }
+    };
+    match written {
         Ok(written) => {
             let index = written.log_id.index;
             for (waiting, outcomes) in entry.into_iter().zip(written.data.batches) {
@@ -209,6 +222,14 @@ async fn commit(raft: Raft, entry: Vec<Waiting>, _permit: OwnedSemaphorePermit) 
     }
 }
 
+/// Ends some time after this member has stopped leading.
+async fn deposed(raft: &Raft) {
+    let mut metrics = raft.server_metrics();
+    let follows = metrics.wait_for(|it| it.state != ServerState::Leader).await;
+    drop(follows);
+    tokio::time::sleep(DEPOSED_TIME_MAX).await;
+}
+
 fn failure(error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>) -> CallFailure {
     match error {
         // openraft says this both for what it never took and for what it had appended when it
@@ -220,6 +241,9 @@ fn failure(error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>) -
         RaftError::Fatal(error) => CallFailure::Unknown(error.to_string()),
     }
 }
+
+/// What a deposed leader had appended is answered within this time or not at all.
+const DEPOSED_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// A leader that needs longer to apply what its log holds has too much to do.
 const CATCH_UP_TIME_MAX: Duration = Duration::from_secs(5);
