@@ -22,6 +22,7 @@ use crate::raft::flusher::Flusher;
 use crate::raft::leading::Leading;
 use crate::raft::log_store::LogStore;
 use crate::raft::member::Member;
+use crate::raft::membership::Change;
 use crate::raft::network::Network;
 use crate::raft::opening::{Opened, open};
 use crate::raft::options::{Options, StartOptions};
@@ -172,7 +173,24 @@ impl Catalog {
     /// [`Error::NotRegistered`] before its node record is applied, [`Error::Peer`] when it cannot
     /// be reached, [`Error::Membership`] when another change is under way, [`Error::TimedOut`].
     pub async fn add_voter(&self, raft_number: u64, address: &str) -> Result<(), Error> {
-        self.running.member.add_voter(raft_number, address).await
+        let address = address.to_owned();
+        let change = Change::Add {
+            raft_number,
+            address,
+        };
+        self.running.member.change(&change).await
+    }
+
+    /// Takes a member out of the catalog's Raft, whether or not it runs; its records stay. Runs on
+    /// the leader, or is forwarded to it; the leader itself can be taken out, and another one is
+    /// elected then. A dead node is replaced by adding the new one first.
+    ///
+    /// # Errors
+    /// [`Error::Membership`] when it is the only voter or another change is under way,
+    /// [`Error::TimedOut`].
+    pub async fn remove_member(&self, raft_number: u64) -> Result<(), Error> {
+        let change = Change::Remove { raft_number };
+        self.running.member.change(&change).await
     }
 
     /// Proposes a command and waits until it is applied or refused, by whichever member leads.
@@ -246,10 +264,11 @@ impl Catalog {
         }
     }
 
-    /// Stops taking part, writes what waits and closes the stores. Proposals under way end with
-    /// [`Error::Stopped`] or [`Error::TimedOut`].
+    /// Hands over if this member leads, stops taking part, writes what waits and closes the stores.
+    /// Proposals under way end with [`Error::Stopped`] or [`Error::TimedOut`].
     pub async fn shutdown(&self) {
         let member = &self.running.member;
+        member.hand_over().await;
         if let Err(error) = member.raft.shutdown().await {
             tracing::error!(%error, "Raft did not stop in order");
         }

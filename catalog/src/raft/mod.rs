@@ -26,6 +26,7 @@ mod leading;
 mod log_medium;
 mod log_store;
 mod member;
+mod membership;
 mod network;
 mod opening;
 pub(crate) mod options;

@@ -26,6 +26,7 @@ use crate::Error;
 use crate::raft::clock::Clock;
 use crate::raft::codec::MESSAGE_BYTES_MAX;
 use crate::raft::directory::{Directory, MEMBERS_LISTED_MAX, VOUCHED_MAX};
+use crate::raft::membership::Change;
 use crate::raft::published::Published;
 use crate::raft::wire::proto;
 use crate::raft::wire::proto::raft_client::RaftClient;
@@ -151,20 +152,44 @@ impl Peers {
         Ok(answered(time, call).await?.index)
     }
 
-    /// Asks the leader to add a voter.
-    pub(crate) async fn add_voter(
+    /// Asks the leader to change who takes part.
+    pub(crate) async fn change(
         &self,
         (leader, address): (u64, &str),
-        raft_number: u64,
-        of: &str,
+        change: &Change,
         time: Duration,
     ) -> Result<(), CallFailure> {
         let mut client = self.client(leader, address);
-        let message = proto::AddVoterRequest {
-            raft_number,
-            address: of.to_owned(),
-        };
-        answered(time, client.add_voter(Request::new(message))).await?;
+        match change {
+            Change::Add {
+                raft_number,
+                address,
+            } => {
+                let message = proto::AddVoterRequest {
+                    raft_number: *raft_number,
+                    address: address.clone(),
+                };
+                answered(time, client.add_voter(Request::new(message))).await?;
+            }
+            Change::Remove { raft_number } => {
+                let message = proto::RemoveMemberRequest {
+                    raft_number: *raft_number,
+                };
+                answered(time, client.remove_member(Request::new(message))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As the leader: asks a voter to lead from now on.
+    pub(crate) async fn take_over(
+        &self,
+        raft_number: u64,
+        address: &str,
+    ) -> Result<(), CallFailure> {
+        let mut client = self.client(raft_number, address);
+        let message = proto::TakeOverRequest { leader: self.me };
+        answered(TAKE_OVER_TIME_MAX, client.take_over(Request::new(message))).await?;
         Ok(())
     }
 
@@ -306,6 +331,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Enough for one whole message on a long line.
 const WINDOW_BYTES: u32 = 8 << 20;
+
+/// Taking over is one message; the election comes after the answer.
+const TAKE_OVER_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Being admitted is one small write on the other side.
 const ADMIT_TIME_MAX: Duration = Duration::from_secs(5);

@@ -26,6 +26,7 @@ use crate::raft::blocking::blocking;
 use crate::raft::codec::MESSAGE_BYTES_MAX;
 use crate::raft::directory::Caller;
 use crate::raft::member::Member;
+use crate::raft::membership::{Change, Halt};
 use crate::raft::peers::{Admission, CallFailure};
 use crate::raft::wire;
 use crate::raft::wire::proto;
@@ -172,6 +173,20 @@ impl Service {
     }
 }
 
+impl Service {
+    /// As the leader: changes who takes part.
+    async fn change(&self, change: Change) -> Result<(), Status> {
+        if !self.member.leads() {
+            return Err(refused(CallFailure::NotLeader));
+        }
+        match self.member.change_here(&change).await {
+            Ok(()) => Ok(()),
+            Err(Halt::NotLeader) => Err(refused(CallFailure::NotLeader)),
+            Err(Halt::Failed(error)) => Err(Status::invalid_argument(error.to_string())),
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl Raft for Service {
     async fn append(
@@ -297,20 +312,38 @@ impl Raft for Service {
         request: Request<proto::AddVoterRequest>,
     ) -> Result<Response<proto::AddVoterReply>, Status> {
         self.any_member(&request)?;
-        if !self.member.leads() {
-            return Err(refused(CallFailure::NotLeader));
-        }
         let message = request.into_inner();
         if message.address.len() > ADDRESS_BYTES_MAX {
             return Err(Status::invalid_argument(
                 "the address has more than 256 bytes",
             ));
         }
-        self.member
-            .add_voter_here(message.raft_number, &message.address)
-            .await
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        self.change(Change::Add {
+            raft_number: message.raft_number,
+            address: message.address,
+        })
+        .await?;
         Ok(Response::new(proto::AddVoterReply {}))
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<proto::RemoveMemberRequest>,
+    ) -> Result<Response<proto::RemoveMemberReply>, Status> {
+        self.any_member(&request)?;
+        let raft_number = request.into_inner().raft_number;
+        self.change(Change::Remove { raft_number }).await?;
+        Ok(Response::new(proto::RemoveMemberReply {}))
+    }
+
+    async fn take_over(
+        &self,
+        request: Request<proto::TakeOverRequest>,
+    ) -> Result<Response<proto::TakeOverReply>, Status> {
+        let leader = request.get_ref().leader;
+        self.peer(&request, leader)?;
+        self.member.take_over(leader).await.map_err(refused)?;
+        Ok(Response::new(proto::TakeOverReply {}))
     }
 
     async fn directory(

@@ -11,6 +11,7 @@ use super::members::Members;
 use super::plan::{Plan, Weather};
 use super::seeded::Random;
 use super::world::address;
+use crate::raft::membership::Change;
 
 /// What breaks things.
 pub(super) struct Chaos {
@@ -51,7 +52,8 @@ impl Chaos {
             67..=72 => self.replace_disk().await,
             73..=79 => self.turn_clock(),
             80..=86 => self.elect().await,
-            87..=92 => self.snapshot().await,
+            87..=90 => self.snapshot().await,
+            91..=95 => self.resize().await,
             _ => self.rejoin().await,
         }
     }
@@ -124,7 +126,9 @@ impl Chaos {
             .members
             .life(number)
             .is_some_and(|life| !*life.member.admitted.borrow());
-        if fresh {
+        // A spare member is fresh until it is added for the first time.
+        let took_part = self.members.oracle.has_promised(number) || !self.plan.is_spare(number);
+        if fresh && took_part && self.wiped.is_none() {
             self.wiped = Some(number);
         }
     }
@@ -135,10 +139,40 @@ impl Chaos {
         if self.plan.voters < 3 || self.wiped.is_some() || number > self.plan.voters {
             return;
         }
+        self.wiped = Some(number);
         self.members.cut_power(number);
         self.members.wipe(number);
         self.wait(1_000).await;
         self.start(number).await;
+    }
+
+    /// Adds a member that has no vote, or takes out one of more than three voters.
+    async fn resize(&mut self) {
+        let number = self.any();
+        let lives = self.members.lives();
+        let (Some((voters, _)), Some(life)) = (self.members.membership(), self.random.one(&lives))
+        else {
+            return;
+        };
+        if self.wiped.is_some() || self.plan.is_learner(number) {
+            return;
+        }
+        let change = if !voters.contains(&number) && self.plan.spares > 0 {
+            Change::Add {
+                raft_number: number,
+                address: address(number),
+            }
+        } else if voters.contains(&number) && voters.len() > 3 {
+            Change::Remove {
+                raft_number: number,
+            }
+        } else {
+            return;
+        };
+        let changing = life.member.change(&change);
+        let changed = tokio::time::timeout(PATIENCE, changing).await;
+        let oracle = &self.members.oracle;
+        oracle.note(format!("{voters:?}, {change:?}: {changed:?}"));
     }
 
     /// Has somebody add a member again that lost its disk.
@@ -148,9 +182,12 @@ impl Chaos {
         let Some(life) = self.random.one(&lives) else {
             return;
         };
-        let to = address(number);
-        let adding = life.member.add_voter(number, &to);
-        let added = tokio::time::timeout(Duration::from_secs(5), adding).await;
+        let change = Change::Add {
+            raft_number: number,
+            address: address(number),
+        };
+        let adding = life.member.change(&change);
+        let added = tokio::time::timeout(PATIENCE, adding).await;
         self.members
             .oracle
             .note(format!("{number} is added again: {added:?}"));
@@ -216,6 +253,9 @@ impl Chaos {
         }
     }
 }
+
+/// How long whoever changes the members waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A member that lost its disk is added within this time, when nothing else is wrong.
 const HEALING_TIME_MAX: Duration = Duration::from_secs(60);

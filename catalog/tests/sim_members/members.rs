@@ -3,7 +3,7 @@
 //! It does not decide when; `chaos` does. A life that has lost its power cannot reach its disk, the
 //! lines or its clients any more; what it still does in memory is nobody's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -113,6 +113,18 @@ impl Members {
     pub(super) fn lives(&self) -> Vec<Life> {
         let places = self.places.lock().unwrap();
         places.values().filter_map(|it| it.life.clone()).collect()
+    }
+
+    /// The voters and all members, as the leader of the newest term has them.
+    pub(super) fn membership(&self) -> Option<(BTreeSet<u64>, BTreeSet<u64>)> {
+        let lives = self.lives();
+        let all = lives.iter().map(|life| life.member.raft.metrics());
+        let leaders = all.filter(|it| it.borrow().state == ServerState::Leader);
+        let newest = leaders.max_by_key(|it| it.borrow().current_term)?;
+        let newest = newest.borrow();
+        let membership = newest.membership_config.membership();
+        let members = membership.nodes().map(|(number, _)| *number);
+        Some((membership.voter_ids().collect(), members.collect()))
     }
 
     /// Sets a member's clock off.

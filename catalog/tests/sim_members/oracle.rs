@@ -152,6 +152,11 @@ impl Oracle {
         self.judge("promises_kept", said);
     }
 
+    /// Whether a member has taken part since it last lost its disk.
+    pub(super) fn has_promised(&self, member: u64) -> bool {
+        self.inner().promises.knows(member)
+    }
+
     /// A member lost everything, and what it promised with it.
     pub(super) fn forgot(&self, member: u64) {
         self.inner().promises.forgot(member);

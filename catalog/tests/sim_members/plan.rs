@@ -64,6 +64,8 @@ impl Weather {
 pub(super) struct Plan {
     pub(super) voters: u64,
     pub(super) learners: u64,
+    /// Members that run and have no part at first.
+    pub(super) spares: u64,
     pub(super) clients: u64,
     pub(super) keys: u64,
     /// How long faults happen, in virtual time.
@@ -85,7 +87,13 @@ impl Plan {
             _ => 5,
         };
         let learners = u64::from(random.percent(30) || bug == Some(Bug::LearnerCounted));
+        let spares = if voters == 3 && bug.is_none() && random.percent(40) {
+            2
+        } else {
+            0
+        };
         Self {
+            spares,
             voters: if bug.is_some() { 3 } else { voters },
             learners,
             clients: 2 + random.below(3),
@@ -98,8 +106,16 @@ impl Plan {
         }
     }
 
-    /// Voters and learners.
+    /// All members, with a part or without.
     pub(super) const fn members(&self) -> u64 {
-        self.voters + self.learners
+        self.voters + self.learners + self.spares
+    }
+
+    pub(super) const fn is_learner(&self, number: u64) -> bool {
+        number > self.voters && number <= self.voters + self.learners
+    }
+
+    pub(super) const fn is_spare(&self, number: u64) -> bool {
+        number > self.voters + self.learners
     }
 }

@@ -19,6 +19,7 @@ use super::oracle::Oracle;
 use super::plan::{Bug, Plan};
 use super::seeded::Random;
 use super::world::{address, registering};
+use crate::raft::membership::Change;
 use crate::raft::peers::Admission;
 
 pub(super) async fn simulate(seed: u64, bug: Option<Bug>) -> Ran {
@@ -75,9 +76,12 @@ async fn found(members: &Members, plan: &Plan) {
         let registered = registering(number, members.oracle.now());
         first.batcher.propose(registered).await.unwrap();
         if number <= plan.voters {
-            let added = first.member.add_voter(number, &address(number)).await;
-            added.unwrap();
-        } else {
+            let change = Change::Add {
+                raft_number: number,
+                address: address(number),
+            };
+            first.member.change(&change).await.unwrap();
+        } else if plan.is_learner(number) {
             let learner = members.life(number).unwrap();
             learner.member.admit(Admission::Grant).unwrap();
             let node = BasicNode::new(address(number));
@@ -112,26 +116,29 @@ fn start_clients(
 /// After healing: one leader that everybody knows, and everything applied everywhere.
 async fn progress(members: &Members) {
     let behind = || {
-        let lives = members.lives();
+        let Some((_, numbers)) = members.membership() else {
+            return Some("nobody leads".to_owned());
+        };
         let newest = members.oracle.newest_acknowledged();
         let mut leaders = BTreeSet::new();
-        for life in &lives {
+        for number in numbers {
+            let Some(life) = members.life(number) else {
+                return Some(format!("{number} does not run"));
+            };
             let metrics = life.member.raft.metrics();
             let metrics = metrics.borrow();
             leaders.insert(metrics.current_leader);
             let leads = metrics.state == ServerState::Leader;
-            if leads != (metrics.current_leader == Some(life.member.me)) {
-                return Some(format!("{} is not sure who leads", life.member.me));
+            if leads != (metrics.current_leader == Some(number)) {
+                return Some(format!("{number} is not sure who leads"));
             }
             let applied = life.member.published.view().index();
             if applied < newest {
-                let number = life.member.me;
                 return Some(format!("{number} has applied {applied} of {newest}"));
             }
         }
         let agreed = leaders.len() == 1 && leaders.first().is_some_and(Option::is_some);
-        (!agreed || lives.len() != members.numbers().len())
-            .then(|| format!("{} members run, and follow {leaders:?}", lives.len()))
+        (!agreed).then(|| format!("members follow {leaders:?}"))
     };
     let until = tokio::time::Instant::now() + PROGRESS_TIME_MAX;
     while let Some(why) = behind() {
@@ -145,7 +152,8 @@ async fn progress(members: &Members) {
 
 /// Reads and writes every register through every member: nothing was lost, and all can be used.
 async fn use_all(members: &Arc<Members>, histories: &Arc<Histories>, keys: u64) {
-    for number in members.numbers() {
+    let numbers = members.membership().map(|(_, numbers)| numbers);
+    for number in numbers.unwrap_or_default() {
         let Some(life) = members.life(number) else {
             continue;
         };

@@ -27,6 +27,10 @@ impl PromisesKept {
         Ok(())
     }
 
+    pub(in super::super) fn knows(&self, member: u64) -> bool {
+        self.highest.contains_key(&member)
+    }
+
     pub(in super::super) fn forgot(&mut self, member: u64) {
         self.highest.remove(&member);
     }
