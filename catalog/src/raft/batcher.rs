@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::Error;
-use crate::raft::clock::{elapsed_ms, steady};
+use crate::raft::clock::{elapsed, elapsed_ms, steady};
 use crate::raft::codec::{BATCH_BYTES_AIM, encode_batch, proposal_len};
 use crate::raft::leading::Leading;
 use crate::raft::options::{Options, PROPOSALS_QUEUED_BYTES_MAX};
@@ -230,7 +230,7 @@ impl Sender {
         let began = steady();
         let mut maybe_done = false;
         loop {
-            let left = self.answer.saturating_sub(began.elapsed());
+            let left = self.answer.saturating_sub(elapsed(began));
             if left.is_zero() {
                 return Err(timed_out(began, maybe_done));
             }
@@ -260,15 +260,35 @@ impl Sender {
         left: Duration,
     ) -> Option<Result<(u64, Vec<Outcome>), CallFailure>> {
         let (leader, address) = leader(&self.raft)?;
-        if leader == self.peers.me {
-            let proposed = tokio::time::timeout(left, self.leading.propose(bytes, None)).await;
-            return Some(proposed.unwrap_or_else(|_| {
-                Err(CallFailure::Unknown(
-                    "no majority answered in time".to_owned(),
-                ))
-            }));
+        let asked = async {
+            if leader == self.peers.me {
+                let proposed = tokio::time::timeout(left, self.leading.propose(bytes, None));
+                return proposed.await.unwrap_or_else(|_| {
+                    Err(CallFailure::Unknown(
+                        "no majority answered in time".to_owned(),
+                    ))
+                });
+            }
+            self.peers.propose(leader, &address, bytes, left).await
+        };
+        tokio::select! {
+            biased;
+            answer = asked => Some(answer),
+            // One that leads no more may never know what became of it; the next one does.
+            () = self.followed_by_another(leader) => Some(Err(CallFailure::Unknown(
+                "another member leads by now".to_owned(),
+            ))),
         }
-        Some(self.peers.propose(leader, &address, bytes, left).await)
+    }
+
+    /// Ends when this node knows of another leader than `leader`.
+    async fn followed_by_another(&self, leader: u64) {
+        let mut metrics = self.raft.server_metrics();
+        let other = metrics.wait_for(|it| it.current_leader.is_some_and(|now| now != leader));
+        if other.await.is_err() {
+            // Raft stops, and the call ends by itself.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Waits until something about the leader changes, but not for long: what failed may also

@@ -6,28 +6,31 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crypto::Digest;
+use crypto::{Digest, Signer};
+use openraft::BasicNode;
 use openraft::error::{InitializeError, RaftError};
-use openraft::{BasicNode, ServerState};
+use openraft::storage::RaftStateMachine;
 use schemas::NodeId;
 use schemas::command::{Command, Outcome, SignedProposal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::raft::batcher::{Applied, Batcher, Sender};
-use crate::raft::clock::steady;
+use crate::raft::clock::{Clock, steady};
 use crate::raft::directory::Directory;
 use crate::raft::flusher::Flusher;
 use crate::raft::leading::Leading;
+use crate::raft::log_store::LogStore;
 use crate::raft::member::Member;
+use crate::raft::membership::Change;
 use crate::raft::network::Network;
 use crate::raft::opening::{Opened, open};
-use crate::raft::options::StartOptions;
-use crate::raft::peers::{Admission, Peers};
+use crate::raft::options::{Options, StartOptions};
+use crate::raft::peers::{Admission, Connect, Peers, over_tls};
 use crate::raft::published::Published;
 use crate::raft::server::serve;
 use crate::raft::state_machine::StateMachine;
-use crate::raft::types::Raft;
+use crate::raft::types::{Raft, TypeConfig};
 use crate::state::{Batch, EncodedProposal, State};
 use crate::{Error, View};
 
@@ -170,7 +173,24 @@ impl Catalog {
     /// [`Error::NotRegistered`] before its node record is applied, [`Error::Peer`] when it cannot
     /// be reached, [`Error::Membership`] when another change is under way, [`Error::TimedOut`].
     pub async fn add_voter(&self, raft_number: u64, address: &str) -> Result<(), Error> {
-        self.running.member.add_voter(raft_number, address).await
+        let address = address.to_owned();
+        let change = Change::Add {
+            raft_number,
+            address,
+        };
+        self.running.member.change(&change).await
+    }
+
+    /// Takes a member out of the catalog's Raft, whether or not it runs; its records stay. Runs on
+    /// the leader, or is forwarded to it; the leader itself can be taken out, and another one is
+    /// elected then. A dead node is replaced by adding the new one first.
+    ///
+    /// # Errors
+    /// [`Error::Membership`] when it is the only voter or another change is under way,
+    /// [`Error::TimedOut`].
+    pub async fn remove_member(&self, raft_number: u64) -> Result<(), Error> {
+        let change = Change::Remove { raft_number };
+        self.running.member.change(&change).await
     }
 
     /// Proposes a command and waits until it is applied or refused, by whichever member leads.
@@ -202,15 +222,7 @@ impl Catalog {
     /// when it never did.
     #[must_use]
     pub fn staleness_ms(&self) -> u64 {
-        let member = &self.running.member;
-        let metrics = member.raft.server_metrics();
-        let metrics = metrics.borrow();
-        if metrics.state == ServerState::Leader {
-            let voters: Vec<u64> = metrics.membership_config.membership().voter_ids().collect();
-            member.published.led(member.me, &voters);
-        }
-        drop(metrics);
-        member.published.staleness_ms()
+        self.running.member.staleness_ms()
     }
 
     /// How far this node's clock is ahead of the other members', in milliseconds; none when no
@@ -253,14 +265,15 @@ impl Catalog {
     }
 
     #[cfg(test)]
-    pub(crate) fn log(&self) -> &crate::raft::log_store::LogStore {
+    pub(crate) fn log(&self) -> &LogStore {
         &self.running.member.log
     }
 
-    /// Stops taking part, writes what waits and closes the stores. Proposals under way end with
-    /// [`Error::Stopped`] or [`Error::TimedOut`].
+    /// Hands over if this member leads, stops taking part, writes what waits and closes the stores.
+    /// Proposals under way end with [`Error::Stopped`] or [`Error::TimedOut`].
     pub async fn shutdown(&self) {
         let member = &self.running.member;
+        member.hand_over().await;
         if let Err(error) = member.raft.shutdown().await {
             tracing::error!(%error, "Raft did not stop in order");
         }
@@ -289,73 +302,103 @@ async fn assemble(
     flusher: &Arc<Flusher>,
     stopping: &watch::Receiver<bool>,
 ) -> Result<(Arc<Member>, Batcher, Vec<JoinHandle<()>>), Error> {
-    let Opened {
-        log,
-        store,
-        snapshots,
-        position,
-        ..
-    } = opened;
-    let (admitted, _) = watch::channel(log.is_admitted()? || !log.is_fresh()?);
-    let published = Arc::new(Published::new(position.state.clone()));
+    let published = Arc::new(Published::new(opened.position.state.clone()));
     let bootstrap = start.options.bootstrap.clone();
     let directory = Arc::new(Directory::new(Arc::clone(&published), bootstrap));
-    let peers = Arc::new(Peers::new(
-        start.raft_number,
-        start.clock,
-        Arc::clone(&published),
-        Arc::clone(&directory),
-        start.client_tls,
-    ));
     let machine = StateMachine::new(
-        position,
+        opened.position,
         Arc::clone(&published),
         Arc::clone(flusher),
-        snapshots,
+        opened.snapshots,
     );
-    let config = Arc::new(start.options.raft_config()?);
+    let parts = Parts {
+        node: start.node,
+        me: start.raft_number,
+        signer: start.signer,
+        clock: start.clock,
+        log: opened.log.clone(),
+        published,
+        connect: over_tls(start.client_tls, Arc::clone(&directory)),
+        directory,
+    };
+    let (member, batcher, mut tasks) = join(parts, machine, &start.options, stopping).await?;
+    let every = start.options.store;
+    tasks.push(flusher.run(opened.store, opened.log, every, stopping.clone()));
+    let served = Arc::clone(&member);
+    tasks.push(serve(
+        start.listener,
+        start.server_tls,
+        served,
+        stopping.clone(),
+    ));
+    Ok((member, batcher, tasks))
+}
+
+/// What a member is made of, apart from its state machine and whatever carries calls to it.
+pub(crate) struct Parts {
+    pub(crate) node: NodeId,
+    pub(crate) me: u64,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) clock: Clock,
+    pub(crate) log: LogStore,
+    pub(crate) published: Arc<Published>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) connect: Connect,
+}
+
+/// Starts Raft over `machine`, and the tasks of a member that call others.
+pub(crate) async fn join(
+    parts: Parts,
+    machine: impl RaftStateMachine<TypeConfig>,
+    options: &Options,
+    stopping: &watch::Receiver<bool>,
+) -> Result<(Arc<Member>, Batcher, Vec<JoinHandle<()>>), Error> {
+    let Parts { me, log, .. } = parts;
+    let (admitted, _) = watch::channel(log.is_admitted()? || !log.is_fresh()?);
+    let peers = Arc::new(Peers::new(
+        me,
+        parts.clock,
+        Arc::clone(&parts.published),
+        Arc::clone(&parts.directory),
+        parts.connect,
+    ));
+    let config = Arc::new(options.raft_config()?);
     let network = Network::new(Arc::clone(&peers), log.clone());
-    let raft = Raft::new(start.raft_number, config, network, log.clone(), machine)
+    let raft = Raft::new(me, config, network, log.clone(), machine)
         .await
         .map_err(|error| Error::store("start Raft", error))?;
     log.follow(raft.server_metrics());
     let (leading, leading_task) =
-        Leading::run(raft.clone(), Arc::clone(&published), stopping.clone());
+        Leading::run(raft.clone(), Arc::clone(&parts.published), stopping.clone());
     let sender = Sender {
-        node: start.node.clone(),
-        signer: start.signer,
+        node: parts.node.clone(),
+        signer: parts.signer,
         raft: raft.clone(),
         leading: Arc::clone(&leading),
         peers: Arc::clone(&peers),
-        answer: start.options.answer,
+        answer: options.answer,
     };
-    let (batcher, batcher_task) = Batcher::run(sender.clone(), &start.options, stopping.clone());
-    let flusher_task = flusher.run(store, log.clone(), start.options.store, stopping.clone());
+    let (batcher, batcher_task) = Batcher::run(sender.clone(), options, stopping.clone());
     let member = Arc::new(Member {
-        node: start.node,
-        me: start.raft_number,
+        node: parts.node,
+        me,
         raft,
         log,
-        published,
-        directory,
+        published: parts.published,
+        directory: parts.directory,
         peers,
         leading,
         sender,
-        answer: start.options.answer,
+        answer: options.answer,
         admitted,
     });
-    let (served, tls) = (Arc::clone(&member), start.server_tls);
+    let ticks = tick(Arc::clone(&member), options.tick, stopping.clone());
+    let refreshes = refresh(Arc::clone(&member), stopping.clone());
     let tasks = vec![
         leading_task,
         batcher_task,
-        flusher_task,
-        serve(start.listener, tls, served, stopping.clone()),
-        tokio::spawn(tick(
-            Arc::clone(&member),
-            start.options.tick,
-            stopping.clone(),
-        )),
-        tokio::spawn(refresh(Arc::clone(&member), stopping.clone())),
+        tokio::spawn(ticks),
+        tokio::spawn(refreshes),
     ];
     Ok((member, batcher, tasks))
 }

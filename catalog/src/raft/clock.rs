@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use schemas::Timestamp;
 
@@ -59,15 +59,18 @@ fn read_system() -> Timestamp {
 }
 
 /// The steady clock, for deadlines and for how old a view is.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where this crate reads the steady clock; spans never enter the state"
-)]
+///
+/// It is the runtime's, so that a simulation that moves the runtime's time moves this one too.
 pub(crate) fn steady() -> Instant {
-    Instant::now()
+    tokio::time::Instant::now().into_std()
+}
+
+/// The time since `earlier`.
+pub(crate) fn elapsed(earlier: Instant) -> Duration {
+    steady().saturating_duration_since(earlier)
 }
 
 /// Whole milliseconds since `earlier`.
 pub(crate) fn elapsed_ms(earlier: Instant) -> u64 {
-    u64::try_from(steady().saturating_duration_since(earlier).as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(elapsed(earlier).as_millis()).unwrap_or(u64::MAX)
 }

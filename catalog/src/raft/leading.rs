@@ -4,14 +4,17 @@
 //! an entry takes what is there when one of the few entries under way has ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::error::{ClientWriteError, RaftError};
+use openraft::ServerState;
+use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError};
 use schemas::NodeId;
 use schemas::command::Outcome;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::raft::blocking::blocking;
 use crate::raft::codec::{BATCH_BYTES_MAX, ENTRY_BATCHES_MAX, ENTRY_BYTES_AIM, decode_batch};
 use crate::raft::peers::CallFailure;
 use crate::raft::published::Published;
@@ -20,6 +23,7 @@ use crate::raft::verify::VerifiedBatch;
 
 /// Where verified batches wait for their entry.
 pub(crate) struct Leading {
+    raft: Raft,
     published: Arc<Published>,
     queue: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
@@ -41,6 +45,7 @@ impl Leading {
     ) -> (Arc<Self>, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(BATCHES_WAITING_MAX);
         let leading = Arc::new(Self {
+            raft: raft.clone(),
             published,
             queue,
             room: Arc::new(Semaphore::new(BYTES_WAITING_MAX)),
@@ -69,9 +74,14 @@ impl Leading {
         let room = Arc::clone(&self.room)
             .try_acquire_many_owned(len)
             .map_err(|_| CallFailure::Busy)?;
-        let verified = self.verify(&bytes, from).await?;
-        if let Some(outcomes) = verified.all_rejected() {
-            return Ok((self.published.view().index(), outcomes));
+        let mut verified = self.verify(&bytes, from).await?;
+        if verified.all_rejected().is_some() {
+            // Only a leader that has applied everything can say that a key is nobody's.
+            self.catch_up().await?;
+            verified = self.verify(&bytes, from).await?;
+            if let Some(outcomes) = verified.all_rejected() {
+                return Ok((self.published.view().index(), outcomes));
+            }
         }
         let batch = CarriedBatch {
             bytes,
@@ -90,6 +100,19 @@ impl Leading {
             .unwrap_or_else(|_| Err(CallFailure::Unknown("the node stopped".to_owned())))
     }
 
+    /// Waits until this member has applied whatever was acknowledged anywhere before this call.
+    async fn catch_up(&self) -> Result<(), CallFailure> {
+        let caught_up = async {
+            let index = read_index(&self.raft).await?;
+            let mut applied = self.published.changed();
+            let waited = applied.wait_for(|applied| *applied >= index).await;
+            waited.map(drop).map_err(|_| CallFailure::Busy)
+        };
+        tokio::time::timeout(CATCH_UP_TIME_MAX, caught_up)
+            .await
+            .unwrap_or(Err(CallFailure::Busy))
+    }
+
     async fn verify(
         &self,
         bytes: &Bytes,
@@ -99,7 +122,7 @@ impl Leading {
         let _turn = self.verifiers.acquire().await.map_err(|_| stopped())?;
         let (bytes, from) = (bytes.clone(), from.cloned());
         let moment = self.published.moment();
-        let checked = tokio::task::spawn_blocking(move || {
+        let checked = blocking("verify a batch", move || {
             let batch =
                 decode_batch(&bytes).map_err(|error| CallFailure::Refused(error.to_string()))?;
             if let Some(from) = from.filter(|from| *from != batch.node) {
@@ -115,6 +138,20 @@ impl Leading {
             ))
         });
         checked.await.map_err(|_| stopped())?
+    }
+}
+
+/// As the leader: up to where a read must have applied. Asks a majority whether this member still
+/// leads.
+pub(crate) async fn read_index(raft: &Raft) -> Result<u64, CallFailure> {
+    match raft.get_read_log_id().await {
+        Ok((read, _)) => Ok(read.map_or(0, |id| id.index)),
+        Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(_))) => {
+            Err(CallFailure::NotLeader)
+        }
+        // Some heartbeats were late: the next try may reach a majority.
+        Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => Err(CallFailure::Busy),
+        Err(RaftError::Fatal(error)) => Err(CallFailure::Unknown(error.to_string())),
     }
 }
 
@@ -157,7 +194,19 @@ async fn make_entries(
 
 async fn commit(raft: Raft, entry: Vec<Waiting>, _permit: OwnedSemaphorePermit) {
     let batches = entry.iter().map(|waiting| waiting.batch.clone()).collect();
-    match raft.client_write(Payload { batches }).await {
+    let written = tokio::select! {
+        biased;
+        written = raft.client_write(Payload { batches }) => written,
+        // openraft does not answer what waits when the leader was taken out of the members.
+        () = deposed(&raft) => {
+            for waiting in entry {
+                let why = "this member does not lead any more".to_owned();
+                let _gone = waiting.reply.send(Err(CallFailure::Unknown(why)));
+            }
+            return;
+        }
+    };
+    match written {
         Ok(written) => {
             let index = written.log_id.index;
             for (waiting, outcomes) in entry.into_iter().zip(written.data.batches) {
@@ -173,6 +222,14 @@ async fn commit(raft: Raft, entry: Vec<Waiting>, _permit: OwnedSemaphorePermit) 
     }
 }
 
+/// Ends some time after this member has stopped leading.
+async fn deposed(raft: &Raft) {
+    let mut metrics = raft.server_metrics();
+    let follows = metrics.wait_for(|it| it.state != ServerState::Leader).await;
+    drop(follows);
+    tokio::time::sleep(DEPOSED_TIME_MAX).await;
+}
+
 fn failure(error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>) -> CallFailure {
     match error {
         // openraft says this both for what it never took and for what it had appended when it
@@ -184,6 +241,12 @@ fn failure(error: &RaftError<u64, ClientWriteError<u64, openraft::BasicNode>>) -
         RaftError::Fatal(error) => CallFailure::Unknown(error.to_string()),
     }
 }
+
+/// What a deposed leader had appended is answered within this time or not at all.
+const DEPOSED_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// A leader that needs longer to apply what its log holds has too much to do.
+const CATCH_UP_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// While one entry is synced, all that comes is gathered into the next. More of them at once would
 /// be smaller ones: each costs a sync on every voter and an exchange with every follower.

@@ -1,8 +1,8 @@
-//! The Raft log and vote, in fjall with a true sync before anything is acknowledged. Only a leader's
-//! own entries may be with its followers before they are on its disk: see `ahead`.
+//! The Raft log and vote, with a true sync before anything is acknowledged. Only a leader's own
+//! entries may be with its followers before they are on its disk: see `ahead.rs`.
 //!
-//! It does not know what entries mean. A lost tail or a forgotten vote is a broken promise in
-//! Raft, so nothing here is lazy except the note up to where entries are committed, which only
+//! It does not know what entries mean, nor how bytes reach the disk; see `log_medium.rs`. A lost
+//! tail or a forgotten vote is a broken promise in Raft, so nothing here is lazy except the note up to where entries are committed, which only
 //! saves work after a restart.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use openraft::metrics::RaftServerMetrics;
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{
@@ -25,15 +24,15 @@ use tokio::sync::watch;
 
 use crate::Error;
 use crate::raft::ahead::Ahead;
+use crate::raft::blocking::blocking;
 use crate::raft::codec::{APPEND_BYTES_AIM, decode_entry, encode_entry};
+use crate::raft::log_medium::{Durability, Fjall, LogMedium, Write};
 use crate::raft::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 
 /// A cheap handle to the log.
 #[derive(Clone)]
 pub(crate) struct LogStore {
-    db: Database,
-    entries: Keyspace,
-    notes: Keyspace,
+    medium: Arc<dyn LogMedium>,
     recent: Arc<Mutex<Recent>>,
     ahead: Arc<Ahead>,
     /// While a test holds it, what is written behind does not reach the disk.
@@ -125,18 +124,16 @@ impl LogStore {
     /// # Errors
     /// [`Error::Store`] when fjall cannot open it.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
-        let failed = |source: fjall::Error| Error::store("open the Raft log", source);
-        let db = Database::builder(dir).open().map_err(failed)?;
-        let entries = db
-            .keyspace("entries", KeyspaceCreateOptions::default)
-            .map_err(failed)?;
-        let notes = db
-            .keyspace("notes", KeyspaceCreateOptions::default)
-            .map_err(failed)?;
+        Self::over(Arc::new(Fjall::open(dir)?))
+    }
+
+    /// The log on this medium.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when its end cannot be read.
+    pub(crate) fn over(medium: Arc<dyn LogMedium>) -> Result<Self, Error> {
         let mut log = Self {
-            db,
-            entries,
-            notes,
+            medium,
             recent: Arc::default(),
             ahead: Arc::new(Ahead::new(0)),
             #[cfg(test)]
@@ -154,7 +151,7 @@ impl LogStore {
     pub(crate) fn is_fresh(&self) -> Result<bool, Error> {
         let vote: Option<Vote> = self.note(VOTE)?;
         let purged: Option<LogId> = self.note(PURGED)?;
-        Ok(vote.is_none() && purged.is_none() && self.entries.last_key_value().is_none())
+        Ok(vote.is_none() && purged.is_none() && self.medium.last()?.is_none())
     }
 
     /// Up to where entries were removed.
@@ -211,9 +208,8 @@ impl LogStore {
     /// # Errors
     /// [`Error::Store`].
     pub(crate) fn set_stored(&self, last: Option<LogId>) -> Result<(), Error> {
-        self.notes
-            .insert(STORED, encode_note(&last)?)
-            .map_err(|source| Error::store("write the Raft log", source))
+        let note = Write::Note(STORED, encode_note(&last)?);
+        self.medium.commit(vec![note], Durability::Lazy)
     }
 
     /// From now on it is known who votes, so that a leader's entries may be sent while they are
@@ -231,11 +227,8 @@ impl LogStore {
     }
 
     fn note<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
-        let found = self
-            .notes
-            .get(name)
-            .map_err(|source| Error::store("read the Raft log", source))?;
-        found
+        self.medium
+            .note(name)?
             .map(|bytes| {
                 serde_json::from_slice(&bytes)
                     .map_err(|source| Error::malformed("note of the Raft log", source))
@@ -244,39 +237,27 @@ impl LogStore {
     }
 
     fn set_note<T: Serialize>(&self, name: &'static str, value: &T) -> Result<(), Error> {
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
-        batch.insert(&self.notes, name, encode_note(value)?);
-        batch
-            .commit()
-            .map_err(|source| Error::store("write the Raft log", source))
+        let note = Write::Note(name, encode_note(value)?);
+        self.medium.commit(vec![note], Durability::Synced)
     }
 
     fn insert(&self, entries: Vec<(u64, Bytes)>) -> Result<(), Error> {
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
-        for (index, bytes) in entries {
-            batch.insert(&self.entries, index.to_be_bytes(), &bytes[..]);
-        }
-        batch
-            .commit()
-            .map_err(|source| Error::store("append to the Raft log", source))
+        let writes = entries
+            .into_iter()
+            .map(|(index, bytes)| Write::Entry(index, bytes));
+        self.medium.commit(writes.collect(), Durability::Synced)
     }
 
-    /// Removes the entries from `first` to `last`, and writes a note in the same batch.
+    /// Removes the entries from `first` to `last`, and writes a note in the same step.
     fn remove(
         &self,
         first: u64,
         last: u64,
         note: Option<(&'static str, Vec<u8>)>,
     ) -> Result<(), Error> {
-        let failed = |source: fjall::Error| Error::store("remove from the Raft log", source);
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncData));
-        for found in self.entries.range(first.to_be_bytes()..=last.to_be_bytes()) {
-            batch.remove(&self.entries, found.key().map_err(failed)?);
-        }
-        if let Some((name, value)) = note {
-            batch.insert(&self.notes, name, value);
-        }
-        batch.commit().map_err(failed)
+        let note = note.map(|(name, value)| Write::Note(name, value));
+        let writes = std::iter::once(Write::Remove(first, last)).chain(note);
+        self.medium.commit(writes.collect(), Durability::Synced)
     }
 
     /// Reads entries from `first` to `last` until they have `bytes_max` bytes, at least one. The end
@@ -301,15 +282,14 @@ impl LogStore {
                     None => last,
                 }
             };
-            let range = next.to_be_bytes()..=from_disk_until.to_be_bytes();
-            for found in self.entries.range(range) {
-                let value = found
-                    .value()
-                    .map_err(|source| Error::store("read the Raft log", source))?;
-                let decoded = || decode_entry(Bytes::copy_from_slice(&value));
-                if !read.push(value.len(), decoded)? {
-                    return Ok(read.entries);
-                }
+            let mut is_full = false;
+            self.medium.entries(next, from_disk_until, &mut |value| {
+                let goes_on = read.push(value.len(), || decode_entry(value))?;
+                is_full = !goes_on;
+                Ok(goes_on)
+            })?;
+            if is_full {
+                break;
             }
             // Whatever left memory meanwhile comes after that and is on disk: look again.
             let Some(after) = from_disk_until.checked_add(1) else {
@@ -328,13 +308,8 @@ impl LogStore {
         if let Some((_, (last, _))) = self.recent().entries.last_key_value() {
             return Ok(Some(last.log_id));
         }
-        let Some(last) = self.entries.last_key_value() else {
-            return Ok(None);
-        };
-        let value = last
-            .value()
-            .map_err(|source| Error::store("read the Raft log", source))?;
-        Ok(Some(decode_entry(Bytes::copy_from_slice(&value))?.log_id))
+        let last = self.medium.last()?.map(decode_entry).transpose()?;
+        Ok(last.map(|entry| entry.log_id))
     }
 
     /// Takes a leader's own entries in and syncs them beside; many appends in one sync when they
@@ -344,12 +319,15 @@ impl LogStore {
             return;
         }
         let store = self.clone();
-        tokio::task::spawn_blocking(move || {
+        tokio::spawn(async move {
             while let Some(entries) = store.ahead.take() {
                 let last = entries.last().map_or(0, |(index, _)| *index);
-                #[cfg(test)]
-                let _slow_disk = store.slow_disk.lock();
-                match store.insert(entries) {
+                let written = store.blocking(move |store| {
+                    #[cfg(test)]
+                    let _slow_disk = store.slow_disk.lock();
+                    store.insert(entries)
+                });
+                match written.await {
                     Ok(()) => store.ahead.reached(last),
                     Err(error) => {
                         tracing::error!(%error, "the Raft log failed; this member stops");
@@ -384,9 +362,7 @@ impl LogStore {
         work: impl FnOnce(&Self) -> Result<(), Error> + Send + 'static,
     ) -> Result<(), Error> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || work(&store))
-            .await
-            .map_err(|source| Error::store("write the Raft log", source))?
+        blocking("write the Raft log", move || work(&store)).await?
     }
 }
 
@@ -463,10 +439,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     /// Not synced: a lost note only means that fewer entries are applied before the leader speaks.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
         let write = || {
-            let value = encode_note(&committed)?;
-            self.notes
-                .insert(COMMITTED, value)
-                .map_err(|source| Error::store("write the Raft log", source))
+            let note = Write::Note(COMMITTED, encode_note(&committed)?);
+            self.medium.commit(vec![note], Durability::Lazy)
         };
         write().map_err(|error| failed(ErrorVerb::Write, &error))
     }

@@ -2,12 +2,10 @@
 //!
 //! It does not speak gRPC; `server.rs` and `peers.rs` do.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::error::{CheckIsLeaderError, RaftError};
-use openraft::{BasicNode, ChangeMembers, ServerState};
+use openraft::ServerState;
 use schemas::CommandId;
 use schemas::NodeId;
 use schemas::Timestamp;
@@ -15,9 +13,9 @@ use schemas::command::{Author, Command, Proposal, SignedProposal};
 use tokio::sync::watch;
 
 use crate::raft::batcher::{Sender, leader};
-use crate::raft::clock::{elapsed_ms, steady};
+use crate::raft::clock::{elapsed, elapsed_ms, steady};
 use crate::raft::directory::Directory;
-use crate::raft::leading::Leading;
+use crate::raft::leading::{Leading, read_index};
 use crate::raft::log_store::LogStore;
 use crate::raft::peers::{Admission, CallFailure, Peers};
 use crate::raft::published::Published;
@@ -79,24 +77,14 @@ impl Member {
     /// As the leader: up to where a read must have applied. Asks a majority whether this member
     /// still leads.
     pub(crate) async fn read_index(&self) -> Result<u64, CallFailure> {
-        match self.raft.get_read_log_id().await {
-            Ok((read, _)) => Ok(read.map_or(0, |id| id.index)),
-            Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(_))) => {
-                Err(CallFailure::NotLeader)
-            }
-            // Some heartbeats were late: the next try may reach a majority.
-            Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => {
-                Err(CallFailure::Busy)
-            }
-            Err(RaftError::Fatal(error)) => Err(CallFailure::Unknown(error.to_string())),
-        }
+        read_index(&self.raft).await
     }
 
     /// A view that includes everything that was acknowledged anywhere before this call.
     pub(crate) async fn linearizable(&self) -> Result<Arc<View>, Error> {
         let began = steady();
         loop {
-            let left = self.answer.saturating_sub(began.elapsed());
+            let left = self.answer.saturating_sub(elapsed(began));
             if left.is_zero() {
                 return Err(Error::NoLeader {
                     waited_ms: elapsed_ms(began),
@@ -127,120 +115,24 @@ impl Member {
         }
     }
 
-    async fn pause(&self, left: Duration) {
+    /// Milliseconds since this replica last knew that its view was current; the largest number
+    /// when it never did.
+    pub(crate) fn staleness_ms(&self) -> u64 {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        if metrics.state == ServerState::Leader {
+            self.published.leads(&metrics.vote, metrics.last_applied);
+            self.published.led(self.me);
+        }
+        drop(metrics);
+        self.published.staleness_ms()
+    }
+
+    /// Waits until something about the leader changes, but not for long.
+    pub(crate) async fn pause(&self, left: Duration) {
         let mut metrics = self.raft.server_metrics();
         let _changed_or_not = tokio::time::timeout(PAUSE.min(left), metrics.changed()).await;
         tokio::time::sleep(PAUSE_MIN.min(left)).await;
-    }
-
-    /// Makes a registered node a voter, here or through the leader.
-    pub(crate) async fn add_voter(&self, raft_number: u64, address: &str) -> Result<(), Error> {
-        let began = steady();
-        loop {
-            let left = ADD_VOTER_TIME_MAX.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                return Err(Error::TimedOut {
-                    waited_ms: elapsed_ms(began),
-                });
-            }
-            let tried = match leader(&self.raft) {
-                None => Err(CallFailure::NotLeader),
-                Some((leader, _)) if leader == self.me => {
-                    let here = self.add_voter_here(raft_number, address);
-                    return tokio::time::timeout(left, here).await.unwrap_or_else(|_| {
-                        Err(Error::TimedOut {
-                            waited_ms: elapsed_ms(began),
-                        })
-                    });
-                }
-                Some((leader, of_leader)) => {
-                    let to = (leader, of_leader.as_str());
-                    self.peers.add_voter(to, raft_number, address, left).await
-                }
-            };
-            match tried {
-                Ok(()) => return Ok(()),
-                Err(CallFailure::Refused(why)) => return Err(Error::Membership { why }),
-                Err(CallFailure::NotLeader | CallFailure::Busy | CallFailure::Unknown(_)) => {
-                    self.pause(left).await;
-                }
-            }
-        }
-    }
-
-    /// As the leader: admits the node, has it catch up as a learner, and gives it a vote.
-    pub(crate) async fn add_voter_here(
-        &self,
-        raft_number: u64,
-        address: &str,
-    ) -> Result<(), Error> {
-        let members = self.directory.members();
-        if !members.iter().any(|(number, ..)| *number == raft_number) {
-            return Err(Error::NotRegistered { raft_number });
-        }
-        if raft_number == self.me {
-            return Ok(());
-        }
-        let (is_voter, known_address) = self.standing(raft_number);
-        let fresh = self
-            .peers
-            .admit(raft_number, address, Admission::Ask)
-            .await?;
-        if fresh
-            || known_address
-                .as_deref()
-                .is_some_and(|known| known != address)
-        {
-            self.expel(raft_number, is_voter, known_address.is_some())
-                .await?;
-        } else if is_voter {
-            return Ok(());
-        }
-        self.peers
-            .admit(raft_number, address, Admission::Grant)
-            .await?;
-        let node = BasicNode::new(address);
-        self.raft
-            .add_learner(raft_number, node, true)
-            .await
-            .map_err(not_changed)?;
-        let voters = ChangeMembers::AddVoterIds(BTreeSet::from([raft_number]));
-        self.raft
-            .change_membership(voters, true)
-            .await
-            .map_err(not_changed)?;
-        Ok(())
-    }
-
-    fn standing(&self, raft_number: u64) -> (bool, Option<String>) {
-        let metrics = self.raft.server_metrics();
-        let metrics = metrics.borrow();
-        let membership = metrics.membership_config.membership();
-        (
-            membership.voter_ids().any(|voter| voter == raft_number),
-            membership
-                .get_node(&raft_number)
-                .map(|node| node.addr.clone()),
-        )
-    }
-
-    /// Takes a member out, so that replication to it starts from nothing when it comes back.
-    async fn expel(&self, raft_number: u64, is_voter: bool, is_known: bool) -> Result<(), Error> {
-        let one = BTreeSet::from([raft_number]);
-        if is_voter {
-            let change = ChangeMembers::RemoveVoters(one);
-            self.raft
-                .change_membership(change, false)
-                .await
-                .map_err(not_changed)?;
-        } else if is_known {
-            let change = ChangeMembers::RemoveNodes(one);
-            self.raft
-                .change_membership(change, false)
-                .await
-                .map_err(not_changed)?;
-        }
-        Ok(())
     }
 
     /// As the leader: proposes the time.
@@ -271,14 +163,5 @@ impl Member {
     }
 }
 
-fn not_changed(error: impl std::fmt::Display) -> Error {
-    Error::Membership {
-        why: error.to_string(),
-    }
-}
-
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MIN: Duration = Duration::from_millis(5);
-
-/// Catching up includes a snapshot of the whole catalog over a slow line.
-const ADD_VOTER_TIME_MAX: Duration = Duration::from_secs(600);

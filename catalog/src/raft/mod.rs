@@ -14,16 +14,20 @@
 
 mod ahead;
 pub(crate) mod batcher;
+mod blocking;
 pub(crate) mod catalog;
 pub(crate) mod clock;
 mod codec;
+mod currency;
 mod directory;
 mod flusher;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod leading;
+mod log_medium;
 mod log_store;
 mod member;
+mod membership;
 mod network;
 mod opening;
 pub(crate) mod options;
@@ -36,6 +40,10 @@ mod state_store;
 mod types;
 mod verify;
 mod wire;
+
+#[cfg(test)]
+#[path = "../../tests/sim_members/mod.rs"]
+pub(crate) mod sim;
 
 #[cfg(test)]
 mod tests;

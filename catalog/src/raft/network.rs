@@ -25,6 +25,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::Error;
 use crate::raft::clock::steady;
+use crate::raft::currency::Stamp;
 use crate::raft::log_store::LogStore;
 use crate::raft::peers::{Peers, said};
 use crate::raft::types::{LogId, TypeConfig, Vote};
@@ -89,8 +90,14 @@ impl Line {
         rpc: &AppendEntriesRequest<TypeConfig>,
     ) -> Result<JoinHandle<Result<AppendEntriesResponse<u64>, Status>>, Error> {
         let asked = self.peers.clock.now();
-        let message = wire::append_to(rpc, asked)?;
-        let (peers, target) = (Arc::clone(&self.peers), self.target);
+        let mut message = wire::append_to(rpc, asked)?;
+        let (peers, target, vote) = (Arc::clone(&self.peers), self.target, rpc.vote);
+        peers.published.leads(&vote, rpc.leader_commit);
+        if let Some(proof) = peers.published.proof(peers.me, target) {
+            message.proved_life = proof.stamp.life;
+            message.proved_ms = proof.stamp.millis;
+            message.proved_index = proof.index;
+        }
         let (log, last) = (self.log.clone(), last_index(rpc));
         let mut client = peers.client(target, &self.address);
         let steadily = steady();
@@ -101,13 +108,20 @@ impl Line {
                 .map_err(|_| Status::deadline_exceeded("no answer in time"))??
                 .into_inner();
             peers.compare(target, asked, reply.answered_at_ms);
+            let stamp = Stamp {
+                life: reply.life,
+                millis: reply.life_ms,
+            };
             let answer =
                 wire::appended_from(reply).map_err(|error| Status::data_loss(error.to_string()))?;
             if matches!(
                 answer,
                 AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_)
             ) {
-                peers.published.heard_follower(target, steadily);
+                let stamp = Some(stamp).filter(|stamp| stamp.millis != 0);
+                peers
+                    .published
+                    .heard_follower(&vote, target, steadily, stamp);
                 let own = tokio::time::timeout(APPEND_TIME_MAX, log.synced(last)).await;
                 own.map_err(|_| Status::deadline_exceeded("this disk is too slow"))?
                     .map_err(|error| Status::data_loss(error.to_string()))?;

@@ -49,7 +49,32 @@ pub(crate) fn open(dir: &Path, raft_number: u64, now: Timestamp) -> Result<Opene
         None => log.set_member(raft_number)?,
     }
     let snapshots = Snapshots::open(&dir.join("snapshots"))?;
-    let (store, mut position, damage) = open_state(&dir.join("state"), &log, now)?;
+    let (store, stored, damage) = open_state(&dir.join("state"), &log, now)?;
+    let (position, is_newer) = settle(dir, &log, &snapshots, stored)?;
+    if is_newer {
+        write_whole(&store, &position)?;
+    }
+    Ok(Opened {
+        log,
+        store,
+        snapshots,
+        position,
+        damage,
+    })
+}
+
+/// Goes on from the newest of what the state store and the snapshots hold, and says whether that
+/// is newer than what was stored.
+///
+/// # Errors
+/// [`Error::CannotRebuild`] when the log begins behind it.
+pub(crate) fn settle(
+    dir: &Path,
+    log: &LogStore,
+    snapshots: &Snapshots,
+    stored: Position,
+) -> Result<(Position, bool), Error> {
+    let (mut position, mut is_newer) = (stored, false);
     if let Some((meta, state)) = snapshots.load_newest()?
         && meta.last_log_id > position.last
     {
@@ -58,7 +83,7 @@ pub(crate) fn open(dir: &Path, raft_number: u64, now: Timestamp) -> Result<Opene
             last: meta.last_log_id,
             membership: meta.last_membership,
         };
-        write_whole(&store, &position)?;
+        is_newer = true;
     }
     if position.last < log.purged()? {
         return Err(Error::CannotRebuild {
@@ -73,13 +98,7 @@ pub(crate) fn open(dir: &Path, raft_number: u64, now: Timestamp) -> Result<Opene
         let (last, membership) = (position.last, position.membership.clone());
         snapshots.write(&position.state, last, membership)?;
     }
-    Ok(Opened {
-        log,
-        store,
-        snapshots,
-        position,
-        damage,
-    })
+    Ok((position, is_newer))
 }
 
 /// Opens the state store; one that is not exactly what was written is set aside.
@@ -143,7 +162,7 @@ fn restore(dir: &Path, applied: Option<Applied>, records: Loaded) -> Result<Posi
     })
 }
 
-fn empty() -> Position {
+pub(crate) fn empty() -> Position {
     Position {
         state: State::new(),
         last: None,

@@ -15,13 +15,18 @@ use crypto::tls::ClientTls;
 use hyper_util::rt::TokioIo;
 use schemas::Timestamp;
 use schemas::command::Outcome;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::body::Body;
+use tonic::codegen::http;
+use tonic::transport::{Endpoint, Uri};
 use tonic::{Code, Request, Response, Status};
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
 
 use crate::Error;
 use crate::raft::clock::Clock;
 use crate::raft::codec::MESSAGE_BYTES_MAX;
 use crate::raft::directory::{Directory, MEMBERS_LISTED_MAX, VOUCHED_MAX};
+use crate::raft::membership::Change;
 use crate::raft::published::Published;
 use crate::raft::wire::proto;
 use crate::raft::wire::proto::raft_client::RaftClient;
@@ -30,11 +35,32 @@ use crate::raft::wire::proto::raft_client::RaftClient;
 pub(crate) struct Peers {
     pub(crate) me: u64,
     pub(crate) clock: Clock,
+    /// Tells this life of the node from those before and after: when it began.
+    pub(crate) life: i64,
     pub(crate) published: Arc<Published>,
     directory: Arc<Directory>,
-    tls: ClientTls,
-    open: Mutex<BTreeMap<u64, (String, RaftClient<Channel>)>>,
+    connect: Connect,
+    open: Mutex<BTreeMap<u64, (String, RaftClient<Carrier>)>>,
 }
+
+/// Carries calls to one member: HTTP/2 over mutual TLS in every program, nothing but memory in a
+/// simulation.
+pub(crate) type Carrier = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Broken>;
+
+/// A call did not get through.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    /// The line.
+    #[error(transparent)]
+    Line(#[from] tonic::transport::Error),
+    /// The simulated one.
+    #[cfg(test)]
+    #[error("{0}")]
+    Simulated(String),
+}
+
+/// Makes a carrier to the member of that Raft number at an address.
+pub(crate) type Connect = Box<dyn Fn(u64, &str) -> Carrier + Send + Sync>;
 
 /// Why a forwarded call gave nothing.
 #[derive(Debug)]
@@ -64,68 +90,35 @@ impl Peers {
         clock: Clock,
         published: Arc<Published>,
         directory: Arc<Directory>,
-        tls: ClientTls,
+        connect: Connect,
     ) -> Self {
         Self {
             me,
+            life: clock.now().millis(),
             clock,
             published,
             directory,
-            tls,
+            connect,
             open: Mutex::default(),
         }
     }
 
     /// The connection to a member at an address; it is made with the first call.
-    pub(crate) fn client(&self, raft_number: u64, address: &str) -> RaftClient<Channel> {
+    pub(crate) fn client(&self, raft_number: u64, address: &str) -> RaftClient<Carrier> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, client)) = open.get(&raft_number)
             && known == address
         {
             return client.clone();
         }
-        let client = self.connect(raft_number, address);
+        let client = RaftClient::new((self.connect)(raft_number, address))
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
         if open.len() >= MEMBERS_LISTED_MAX {
             open.clear();
         }
         open.insert(raft_number, (address.to_owned(), client.clone()));
         client
-    }
-
-    fn connect(&self, raft_number: u64, address: &str) -> RaftClient<Channel> {
-        let (tls, directory) = (self.tls.clone(), Arc::clone(&self.directory));
-        let address = address.to_owned();
-        let connector = tower::service_fn(move |_: Uri| {
-            let (tls, directory, address) = (tls.clone(), Arc::clone(&directory), address.clone());
-            async move {
-                let host = address
-                    .rsplit_once(':')
-                    .map_or(address.as_str(), |(host, _)| host);
-                let host = host
-                    .trim_start_matches('[')
-                    .trim_end_matches(']')
-                    .to_owned();
-                let stream = crypto::tls::connect(address, &host, tls).await?;
-                let caller = stream.peer_spki().and_then(|key| directory.judge(&key));
-                if !caller.is_some_and(|caller| caller.is_member(raft_number)) {
-                    return Err(crypto::Error::Tls {
-                        reason: format!("whoever answers is not member {raft_number}"),
-                    });
-                }
-                Ok(TokioIo::new(stream))
-            }
-        });
-        // The address is the connector's; this one only names the scheme.
-        let channel = Endpoint::from_static("http://member.kouan")
-            .connect_timeout(CONNECT_TIME_MAX)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(WINDOW_BYTES)
-            .connect_with_connector_lazy(connector);
-        RaftClient::new(channel)
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// Forwards a batch to the leader.
@@ -159,20 +152,44 @@ impl Peers {
         Ok(answered(time, call).await?.index)
     }
 
-    /// Asks the leader to add a voter.
-    pub(crate) async fn add_voter(
+    /// Asks the leader to change who takes part.
+    pub(crate) async fn change(
         &self,
         (leader, address): (u64, &str),
-        raft_number: u64,
-        of: &str,
+        change: &Change,
         time: Duration,
     ) -> Result<(), CallFailure> {
         let mut client = self.client(leader, address);
-        let message = proto::AddVoterRequest {
-            raft_number,
-            address: of.to_owned(),
-        };
-        answered(time, client.add_voter(Request::new(message))).await?;
+        match change {
+            Change::Add {
+                raft_number,
+                address,
+            } => {
+                let message = proto::AddVoterRequest {
+                    raft_number: *raft_number,
+                    address: address.clone(),
+                };
+                answered(time, client.add_voter(Request::new(message))).await?;
+            }
+            Change::Remove { raft_number } => {
+                let message = proto::RemoveMemberRequest {
+                    raft_number: *raft_number,
+                };
+                answered(time, client.remove_member(Request::new(message))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As the leader: asks a voter to lead from now on.
+    pub(crate) async fn take_over(
+        &self,
+        raft_number: u64,
+        address: &str,
+    ) -> Result<(), CallFailure> {
+        let mut client = self.client(raft_number, address);
+        let message = proto::TakeOverRequest { leader: self.me };
+        answered(TAKE_OVER_TIME_MAX, client.take_over(Request::new(message))).await?;
         Ok(())
     }
 
@@ -228,6 +245,43 @@ impl Peers {
     }
 }
 
+/// Connections over mutual TLS to whoever holds the transport key of the member that is called.
+pub(crate) fn over_tls(tls: ClientTls, directory: Arc<Directory>) -> Connect {
+    Box::new(move |raft_number, address| {
+        let (tls, directory) = (tls.clone(), Arc::clone(&directory));
+        let address = address.to_owned();
+        let connector = tower::service_fn(move |_: Uri| {
+            let (tls, directory, address) = (tls.clone(), Arc::clone(&directory), address.clone());
+            async move {
+                let host = address
+                    .rsplit_once(':')
+                    .map_or(address.as_str(), |(host, _)| host);
+                let host = host
+                    .trim_start_matches('[')
+                    .trim_end_matches(']')
+                    .to_owned();
+                let stream = crypto::tls::connect(address, &host, tls).await?;
+                let caller = stream.peer_spki().and_then(|key| directory.judge(&key));
+                if !caller.is_some_and(|caller| caller.is_member(raft_number)) {
+                    return Err(crypto::Error::Tls {
+                        reason: format!("whoever answers is not member {raft_number}"),
+                    });
+                }
+                Ok(TokioIo::new(stream))
+            }
+        });
+        // The address is the connector's; this one only names the scheme.
+        let channel = Endpoint::from_static("http://member.kouan")
+            .connect_timeout(CONNECT_TIME_MAX)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .connect_with_connector_lazy(connector);
+        Carrier::new(channel.map_err(Broken::from))
+    })
+}
+
 impl std::fmt::Display for CallFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -277,6 +331,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Enough for one whole message on a long line.
 const WINDOW_BYTES: u32 = 8 << 20;
+
+/// Taking over is one message; the election comes after the answer.
+const TAKE_OVER_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Being admitted is one small write on the other side.
 const ADMIT_TIME_MAX: Duration = Duration::from_secs(5);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use schemas::Timestamp;
@@ -12,13 +12,19 @@ use tokio::sync::watch;
 
 use crate::View;
 use crate::raft::clock::{elapsed_ms, steady};
+use crate::raft::currency::{Currency, Proof, Rank, Stamp};
+use crate::raft::types::{LogId, StoredMembership, Vote};
 use crate::state::State;
 
 /// The newest applied state.
 pub(crate) struct Published {
     newest: ArcSwap<Moment>,
     applied: watch::Sender<u64>,
+    /// When this life of the node began, as far as readers are concerned.
+    began: Instant,
     currency: Mutex<Currency>,
+    /// What other members' clocks showed, by Raft number.
+    skews: Mutex<BTreeMap<u64, Skew>>,
 }
 
 /// A view with what belongs to the same moment.
@@ -27,18 +33,6 @@ pub(crate) struct Moment {
     pub(crate) view: Arc<View>,
     /// Which keys the state has; see `verify::changes_keys`.
     pub(crate) keys_epoch: u64,
-}
-
-/// When this replica last knew that nothing newer was committed.
-#[derive(Debug, Default)]
-struct Currency {
-    known_at: Option<Instant>,
-    /// The leader said at that instant that this index was committed, and it is not applied yet.
-    waiting: Option<(u64, Instant)>,
-    /// What other members' clocks showed, by Raft number.
-    skews: BTreeMap<u64, Skew>,
-    /// When each follower last answered, by Raft number; the instant is that of the question.
-    answered: BTreeMap<u64, Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +62,9 @@ impl Published {
         Self {
             newest,
             applied,
+            began: steady(),
             currency: Mutex::default(),
+            skews: Mutex::default(),
         }
     }
 
@@ -92,22 +88,51 @@ impl Published {
         self.applied.subscribe()
     }
 
-    /// The leader was heard: at `heard`, it said that `committed` was.
-    pub(crate) fn heard_leader(&self, committed: u64, heard: Instant) {
-        let applied = *self.applied.borrow();
-        let mut currency = self.currency();
-        currency.promote(applied);
-        if applied >= committed {
-            currency.knew(heard);
-        } else if currency.waiting.is_none() {
-            // An older wait is kept: under load a newer one would never come to its end.
-            currency.waiting = Some((committed, heard));
-        }
+    /// The voters as of the newest applied membership.
+    pub(crate) fn set_members(&self, members: &StoredMembership) {
+        let voters = members.membership().get_joint_config().clone();
+        self.currency().set_voters(voters);
     }
 
-    /// A follower answered an append that was sent at `asked`.
-    pub(crate) fn heard_follower(&self, raft_number: u64, asked: Instant) {
-        self.currency().answered.insert(raft_number, asked);
+    /// This member leads by `vote`, and an entry is committed or applied.
+    pub(crate) fn leads(&self, vote: &Vote, committed: Option<LogId>) {
+        let rank = rank(vote);
+        let own = committed.filter(|id| (id.leader_id.term, id.leader_id.node_id) == rank);
+        self.currency().leads(rank, own.map(|id| id.index));
+    }
+
+    /// A follower answered an append that was sent under `vote` at `asked`.
+    pub(crate) fn heard_follower(
+        &self,
+        vote: &Vote,
+        raft_number: u64,
+        asked: Instant,
+        stamp: Option<Stamp>,
+    ) {
+        let applied = *self.applied.borrow();
+        let instants = (asked, steady());
+        self.currency()
+            .answered(rank(vote), raft_number, instants, stamp, applied);
+    }
+
+    /// As leader `me`: the newest proof for a follower that its view is current.
+    pub(crate) fn proof(&self, me: u64, raft_number: u64) -> Option<Proof> {
+        self.currency().proof(me, raft_number, steady())
+    }
+
+    /// Milliseconds in this life, from 1, for a reply to the leader.
+    pub(crate) fn millis(&self) -> u64 {
+        elapsed_ms(self.began).saturating_add(1)
+    }
+
+    /// The leader proved that at `millis` of this life nothing was acknowledged beyond `index`.
+    pub(crate) fn heard_leader(&self, millis: u64, index: u64) {
+        let applied = *self.applied.borrow();
+        let since = Duration::from_millis(millis.saturating_sub(1));
+        // Nobody can prove what is still to come.
+        if let Some(instant) = self.began.checked_add(since).filter(|it| *it <= steady()) {
+            self.currency().heard(index, instant, applied);
+        }
     }
 
     /// A linearizable read proved that the view is current as of `asked`.
@@ -115,34 +140,19 @@ impl Published {
         self.currency().knew(asked);
     }
 
-    /// As a leader: a majority, this node included, has answered appends; the last moment for
-    /// which that holds is the last at which nobody else can have led.
-    pub(crate) fn led(&self, me: u64, voters: &[u64]) {
-        let mut currency = self.currency();
-        let now = steady();
-        let mut instants: Vec<Instant> = voters
-            .iter()
-            .filter_map(|voter| {
-                if *voter == me {
-                    Some(now)
-                } else {
-                    currency.answered.get(voter).copied()
-                }
-            })
-            .collect();
-        instants.sort_unstable_by(|a, b| b.cmp(a));
-        if let Some(instant) = instants.get(voters.len() / 2) {
-            currency.knew(*instant);
-        }
+    /// As leader `me`: the view is current as of the last moment at which nobody else can have
+    /// led.
+    pub(crate) fn led(&self, me: u64) {
+        let applied = *self.applied.borrow();
+        self.currency().led(me, applied, steady());
     }
 
     /// Milliseconds since this replica last knew that it was current; the largest number when it
     /// never did.
     pub(crate) fn staleness_ms(&self) -> u64 {
         let applied = *self.applied.borrow();
-        let mut currency = self.currency();
-        currency.promote(applied);
-        currency.known_at.map_or(u64::MAX, elapsed_ms)
+        let known_at = self.currency().known_at(applied);
+        known_at.map_or(u64::MAX, elapsed_ms)
     }
 
     /// Compares clocks: `theirs` was read by that member and `ours` here at about the same time.
@@ -152,16 +162,15 @@ impl Published {
             measured: steady(),
             theirs,
         };
-        self.currency().skews.insert(raft_number, skew);
+        self.skews().insert(raft_number, skew);
     }
 
     /// How far this node's clock is ahead of the others', in milliseconds: the value nearest to
     /// zero that at least half of the compared members stay within, so that a single bad clock
     /// elsewhere accuses nobody. None when no member was compared lately.
     pub(crate) fn clock_skew_ms(&self) -> Option<i64> {
-        let currency = self.currency();
-        let mut skews: Vec<i64> = currency
-            .skews
+        let known = self.skews();
+        let mut skews: Vec<i64> = known
             .values()
             .filter(|skew| elapsed_ms(skew.measured) <= SKEW_AGE_MS_MAX)
             .map(|skew| skew.millis)
@@ -180,14 +189,14 @@ impl Published {
         me: u64,
         voters: &[u64],
     ) -> Option<Timestamp> {
-        let currency = self.currency();
+        let skews = self.skews();
         let offs: Vec<i64> = voters
             .iter()
             .filter_map(|voter| {
                 if *voter == me {
                     return Some(0);
                 }
-                let skew = currency.skews.get(voter)?;
+                let skew = skews.get(voter)?;
                 let lately = elapsed_ms(skew.measured) <= SKEW_AGE_MS_MAX;
                 lately.then(|| own.millis_since(skew.theirs_now()))
             })
@@ -210,20 +219,14 @@ impl Published {
     fn currency(&self) -> MutexGuard<'_, Currency> {
         self.currency.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn skews(&self) -> MutexGuard<'_, BTreeMap<u64, Skew>> {
+        self.skews.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Currency {
-    fn knew(&mut self, instant: Instant) {
-        if self.known_at.is_none_or(|before| before < instant) {
-            self.known_at = Some(instant);
-        }
-    }
-
-    fn promote(&mut self, applied: u64) {
-        if let Some((_, heard)) = self.waiting.take_if(|(committed, _)| *committed <= applied) {
-            self.knew(heard);
-        }
-    }
+fn rank(vote: &Vote) -> Rank {
+    (vote.leader_id.term, vote.leader_id.node_id)
 }
 
 /// How far a leader's clock may be off the others' and still be the federation's: thirty seconds,

@@ -22,10 +22,11 @@ use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status};
 
 use crate::Error;
-use crate::raft::clock::steady;
+use crate::raft::blocking::blocking;
 use crate::raft::codec::MESSAGE_BYTES_MAX;
 use crate::raft::directory::Caller;
 use crate::raft::member::Member;
+use crate::raft::membership::{Change, Halt};
 use crate::raft::peers::{Admission, CallFailure};
 use crate::raft::wire;
 use crate::raft::wire::proto;
@@ -44,9 +45,6 @@ pub(crate) fn serve(
             .poll_next(cx)
             .map(|next| next.map(|stream| Ok::<_, std::io::Error>(Line(stream))))
     });
-    let service = RaftServer::new(Service { member })
-        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX);
     let server = Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_LINE_MAX)
         .max_concurrent_streams(CALLS_PER_LINE_STREAMS_MAX)
@@ -54,7 +52,7 @@ pub(crate) fn serve(
         .initial_connection_window_size(WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .add_service(service);
+        .add_service(service(member));
     tokio::spawn(async move {
         let stopped = async move {
             // An error means that the member is gone, which is as good as stopping.
@@ -66,12 +64,19 @@ pub(crate) fn serve(
     })
 }
 
+/// What a member answers, whatever carries the calls; each needs a [`TransportKey`].
+pub(crate) fn service(member: Arc<Member>) -> RaftServer<Service> {
+    RaftServer::new(Service { member })
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
 /// One connection, which knows the key of its peer.
 struct Line(PeerTlsStream);
 
 /// The transport key of the caller.
 #[derive(Clone, Copy, Debug)]
-struct TransportKey(Option<Digest>);
+pub(crate) struct TransportKey(pub(crate) Option<Digest>);
 
 impl Connected for Line {
     type ConnectInfo = TransportKey;
@@ -121,7 +126,8 @@ impl AsyncWrite for Line {
     }
 }
 
-struct Service {
+/// The calls that a member answers.
+pub(crate) struct Service {
     member: Arc<Member>,
 }
 
@@ -167,6 +173,20 @@ impl Service {
     }
 }
 
+impl Service {
+    /// As the leader: changes who takes part.
+    async fn change(&self, change: Change) -> Result<(), Status> {
+        if !self.member.leads() {
+            return Err(refused(CallFailure::NotLeader));
+        }
+        match self.member.change_here(&change).await {
+            Ok(()) => Ok(()),
+            Err(Halt::NotLeader) => Err(refused(CallFailure::NotLeader)),
+            Err(Halt::Failed(error)) => Err(Status::invalid_argument(error.to_string())),
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl Raft for Service {
     async fn append(
@@ -175,11 +195,13 @@ impl Raft for Service {
     ) -> Result<Response<proto::AppendReply>, Status> {
         let leader = request.get_ref().vote.map_or(0, |vote| vote.node);
         self.peer(&request, leader)?;
-        let (heard, member) = (steady(), &self.member);
+        let member = &self.member;
         let message = request.into_inner();
+        let (proved_life, proved_ms) = (message.proved_life, message.proved_ms);
+        let proved_index = message.proved_index;
         let (asked, now) = (message.sent_at_ms, member.peers.clock.now());
         let rpc = wire::append_from(message).map_err(|error| invalid(&error))?;
-        let (led, committed) = (rpc.vote.is_committed(), rpc.leader_commit);
+        let led = rpc.vote.is_committed();
         let answer = member
             .raft
             .append_entries(rpc)
@@ -189,14 +211,14 @@ impl Raft for Service {
         if led && matches!(answer, Success | PartialSuccess(_)) {
             let theirs = schemas::Timestamp::from_millis(asked);
             member.published.compare_clocks(leader, theirs, now);
-            member
-                .published
-                .heard_leader(committed.map_or(0, |id| id.index), heard);
+            if proved_life == member.peers.life && proved_ms != 0 {
+                member.published.heard_leader(proved_ms, proved_index);
+            }
         }
-        Ok(Response::new(wire::appended_to(
-            &answer,
-            member.peers.clock.now(),
-        )))
+        let mut reply = wire::appended_to(&answer, member.peers.clock.now());
+        reply.life = member.peers.life;
+        reply.life_ms = member.published.millis();
+        Ok(Response::new(reply))
     }
 
     async fn request_vote(
@@ -278,9 +300,9 @@ impl Raft for Service {
             Admission::Grant
         };
         let member = Arc::clone(&self.member);
-        let admitted = tokio::task::spawn_blocking(move || member.admit(admission)).await;
+        let admitted = blocking("admit a member", move || member.admit(admission)).await;
         let fresh = admitted
-            .map_err(|error| Status::unavailable(error.to_string()))?
+            .flatten()
             .map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(proto::AdmitReply { fresh }))
     }
@@ -290,20 +312,38 @@ impl Raft for Service {
         request: Request<proto::AddVoterRequest>,
     ) -> Result<Response<proto::AddVoterReply>, Status> {
         self.any_member(&request)?;
-        if !self.member.leads() {
-            return Err(refused(CallFailure::NotLeader));
-        }
         let message = request.into_inner();
         if message.address.len() > ADDRESS_BYTES_MAX {
             return Err(Status::invalid_argument(
                 "the address has more than 256 bytes",
             ));
         }
-        self.member
-            .add_voter_here(message.raft_number, &message.address)
-            .await
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        self.change(Change::Add {
+            raft_number: message.raft_number,
+            address: message.address,
+        })
+        .await?;
         Ok(Response::new(proto::AddVoterReply {}))
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<proto::RemoveMemberRequest>,
+    ) -> Result<Response<proto::RemoveMemberReply>, Status> {
+        self.any_member(&request)?;
+        let raft_number = request.into_inner().raft_number;
+        self.change(Change::Remove { raft_number }).await?;
+        Ok(Response::new(proto::RemoveMemberReply {}))
+    }
+
+    async fn take_over(
+        &self,
+        request: Request<proto::TakeOverRequest>,
+    ) -> Result<Response<proto::TakeOverReply>, Status> {
+        let leader = request.get_ref().leader;
+        self.peer(&request, leader)?;
+        self.member.take_over(leader).await.map_err(refused)?;
+        Ok(Response::new(proto::TakeOverReply {}))
     }
 
     async fn directory(

@@ -12,6 +12,7 @@ use openraft::{
 };
 
 use crate::Error;
+use crate::raft::blocking::blocking;
 use crate::raft::flusher::{Flusher, Position};
 use crate::raft::log_store::broken;
 use crate::raft::published::Published;
@@ -40,6 +41,7 @@ impl StateMachine {
         flusher: Arc<Flusher>,
         snapshots: Snapshots,
     ) -> Self {
+        published.set_members(&position.membership);
         Self {
             position,
             keys_epoch: 0,
@@ -121,21 +123,17 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             replies: Vec::with_capacity(entries.len()),
         };
         // Signatures and digests take milliseconds of a core: not on a thread that serves others.
-        let step = tokio::task::spawn_blocking(move || {
+        let step = blocking("apply committed entries", move || {
             for entry in entries {
                 step.apply(entry);
             }
             step
         })
         .await
-        .map_err(|source| {
-            failed(
-                ErrorVerb::Write,
-                &Error::store("apply committed entries", source),
-            )
-        })?;
+        .map_err(|error| failed(ErrorVerb::Write, &error))?;
         self.position = step.position.clone();
         self.keys_epoch = step.keys_epoch;
+        self.published.set_members(&step.position.membership);
         self.published
             .show(step.position.state.clone(), step.keys_epoch);
         self.flusher.put(step.records, step.position).await;
@@ -164,7 +162,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     ) -> Result<(), StorageError> {
         let mut file = snapshot.into_std().await;
         let (snapshots, of) = (self.snapshots.clone(), meta.clone());
-        let state = blocking(move || snapshots.take(&of, &mut file))
+        let state = on_snapshots(move || snapshots.take(&of, &mut file))
             .await
             .map_err(|error| failed(ErrorVerb::Write, &error))?;
         self.position = Position {
@@ -173,6 +171,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             membership: meta.last_membership.clone(),
         };
         self.keys_epoch += 1;
+        self.published.set_members(&self.position.membership);
         self.published
             .show(self.position.state.clone(), self.keys_epoch);
         self.flusher.replace(self.position.clone());
@@ -201,10 +200,11 @@ pub(crate) struct Builder {
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
         let (snapshots, position) = (self.snapshots.clone(), self.position.clone());
-        let (meta, file) =
-            blocking(move || snapshots.write(&position.state, position.last, position.membership))
-                .await
-                .map_err(|error| failed(ErrorVerb::Write, &error))?;
+        let (meta, file) = on_snapshots(move || {
+            snapshots.write(&position.state, position.last, position.membership)
+        })
+        .await
+        .map_err(|error| failed(ErrorVerb::Write, &error))?;
         Ok(Snapshot {
             meta,
             snapshot: Box::new(tokio::fs::File::from_std(file)),
@@ -220,12 +220,10 @@ pub(crate) fn at_index(mut state: State, last: Option<LogId>) -> State {
     state
 }
 
-async fn blocking<T: Send + 'static>(
+async fn on_snapshots<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|source| Error::store("work on a snapshot", source))?
+    blocking("work on a snapshot", work).await?
 }
 
 fn failed(verb: ErrorVerb, error: &Error) -> StorageError {

@@ -21,7 +21,7 @@ use super::flusher::Flusher;
 use super::log_store::LogStore;
 use super::opening::{Opened, open};
 use super::options::Bootstrap;
-use super::peers::Peers;
+use super::peers::{Peers, over_tls};
 use super::published::Published;
 use super::state_machine::StateMachine;
 use super::types::{Entry, LogId, Payload, StorageError, TypeConfig};
@@ -130,13 +130,9 @@ fn caller(world: &World, place: &raft_world::Place, number: u64) -> Peers {
     let tls = crypto::tls::client_config(&roots, Some(&place.identity), &[b"h2"]).unwrap();
     let published = Arc::new(Published::new(State::new()));
     let directory = Directory::new(Arc::clone(&published), Bootstrap::FederationRoot);
-    Peers::new(
-        number,
-        Clock::system(),
-        published,
-        Arc::new(directory),
-        tls.into(),
-    )
+    let directory = Arc::new(directory);
+    let connect = over_tls(tls.into(), Arc::clone(&directory));
+    Peers::new(number, Clock::system(), published, directory, connect)
 }
 
 fn heartbeat(leader: u64) -> proto::AppendRequest {
@@ -146,10 +142,7 @@ fn heartbeat(leader: u64) -> proto::AppendRequest {
             node: leader,
             committed: true,
         }),
-        previous: None,
-        committed: None,
-        entries: Vec::new(),
-        sent_at_ms: 0,
+        ..proto::AppendRequest::default()
     }
 }
 
@@ -187,13 +180,9 @@ async fn a_stranger_and_a_member_that_speaks_as_another_are_refused() {
     let tls = crypto::tls::client_config(&roots, Some(&foreign.identity), &[b"h2"]).unwrap();
     let published = Arc::new(Published::new(State::new()));
     let directory = Directory::new(Arc::clone(&published), Bootstrap::FederationRoot);
-    let peers = Peers::new(
-        1,
-        Clock::system(),
-        published,
-        Arc::new(directory),
-        tls.into(),
-    );
+    let directory = Arc::new(directory);
+    let connect = over_tls(tls.into(), Arc::clone(&directory));
+    let peers = Peers::new(1, Clock::system(), published, directory, connect);
     let code = call(peers, 1).await;
     assert!(
         matches!(code, Code::Unavailable | Code::Unknown | Code::Cancelled),

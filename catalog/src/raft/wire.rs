@@ -67,6 +67,7 @@ pub(crate) fn append_to(
         committed: rpc.leader_commit.as_ref().map(id_to),
         entries: entries?,
         sent_at_ms: now.millis(),
+        ..proto::AppendRequest::default()
     })
 }
 
@@ -112,6 +113,7 @@ pub(crate) fn appended_to(
         matching,
         higher,
         answered_at_ms: now.millis(),
+        ..proto::AppendReply::default()
     }
 }
 

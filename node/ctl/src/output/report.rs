@@ -326,9 +326,7 @@ mod tests {
                 ledger_index,
             }))
         };
-        let reasons = || {
-            vec![Reason::new(ReasonCode::X5, "PIPL 36")]
-        };
+        let reasons = || vec![Reason::new(ReasonCode::X5, "PIPL 36")];
         for language in [Language::Zh, Language::En] {
             let terminal = for_tests(language, Format::Table);
             let refused = failed(false, reasons(), Some(31));
