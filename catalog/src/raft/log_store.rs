@@ -1,8 +1,8 @@
 //! The Raft log and vote, with a true sync before anything is acknowledged.
 //!
-//! It does not know what entries mean, nor how bytes reach the disk; see `log_medium.rs`. A lost tail or a forgotten vote is a broken promise in
-//! Raft, so nothing here is lazy except the note up to where entries are committed, which only
-//! saves work after a restart.
+//! It does not know what entries mean, nor how bytes reach the disk; see `log_medium.rs`. A lost
+//! tail or a forgotten vote is a broken promise in Raft, so nothing here is lazy except the note up
+//! to where entries are committed, which only saves work after a restart.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
