@@ -211,16 +211,21 @@ async fn a_leader_that_stops_has_handed_over() {
     let members: Vec<Catalog> = members.into_iter().flatten().collect();
     let leads = members[0].status().leader.unwrap();
     let at = usize::try_from(leads).unwrap() - 1;
-    let began = tokio::time::Instant::now();
-    members[at].shutdown().await;
     let other = &members[(at + 1) % 3];
-    let proposal = register("port");
-    eventually("a write after the old leader", || {
-        let proposal = proposal.clone();
-        async move { other.propose(proposal).await.is_ok() }
+    let began = tokio::time::Instant::now();
+    let stopping = tokio::spawn({
+        let leader = members[at].clone();
+        async move { leader.shutdown().await }
+    });
+    eventually("another leader", || async {
+        let status = other.status();
+        status.leader.is_some_and(|leader| leader != leads)
     })
     .await;
-    println!("stopped, and written again after {:?}", began.elapsed());
+    println!("another one leads after {:?}", began.elapsed());
+    assert_applied(&other.propose(register("port")).await.unwrap());
+    println!("and has written after {:?}", began.elapsed());
+    stopping.await.unwrap();
     assert_ne!(other.status().leader, Some(leads));
     for member in &members {
         member.shutdown().await;

@@ -275,19 +275,9 @@ impl Sender {
             biased;
             answer = asked => Some(answer),
             // One that leads no more may never know what became of it; the next one does.
-            () = self.followed_by_another(leader) => Some(Err(CallFailure::Unknown(
+            () = followed_by_another(&self.raft, leader) => Some(Err(CallFailure::Unknown(
                 "another member leads by now".to_owned(),
             ))),
-        }
-    }
-
-    /// Ends when this node knows of another leader than `leader`.
-    async fn followed_by_another(&self, leader: u64) {
-        let mut metrics = self.raft.server_metrics();
-        let other = metrics.wait_for(|it| it.current_leader.is_some_and(|now| now != leader));
-        if other.await.is_err() {
-            // Raft stops, and the call ends by itself.
-            std::future::pending::<()>().await;
         }
     }
 
@@ -316,6 +306,16 @@ pub(crate) fn leader(raft: &Raft) -> Option<(u64, String)> {
     let leader = metrics.current_leader?;
     let node = metrics.membership_config.membership().get_node(&leader)?;
     Some((leader, node.addr.clone()))
+}
+
+/// Ends when this node knows of another leader than `leader`.
+pub(crate) async fn followed_by_another(raft: &Raft, leader: u64) {
+    let mut metrics = raft.server_metrics();
+    let other = metrics.wait_for(|it| it.current_leader.is_some_and(|now| now != leader));
+    if other.await.is_err() {
+        // Raft stops, and the call ends by itself.
+        std::future::pending::<()>().await;
+    }
 }
 
 const RETRY_PAUSE: Duration = Duration::from_millis(100);

@@ -12,7 +12,7 @@ use schemas::Timestamp;
 use schemas::command::{Author, Command, Proposal, SignedProposal};
 use tokio::sync::watch;
 
-use crate::raft::batcher::{Sender, leader};
+use crate::raft::batcher::{Sender, followed_by_another, leader};
 use crate::raft::clock::{elapsed, elapsed_ms, steady};
 use crate::raft::directory::Directory;
 use crate::raft::leading::{Leading, read_index};
@@ -97,7 +97,14 @@ impl Member {
                     let read = tokio::time::timeout(left, self.read_index()).await;
                     read.unwrap_or(Err(CallFailure::NotLeader))
                 }
-                Some((leader, address)) => self.peers.read_index(leader, &address, left).await,
+                Some((leader, address)) => {
+                    let read = self.peers.read_index(leader, &address, left);
+                    tokio::select! {
+                        biased;
+                        read = read => read,
+                        () = followed_by_another(&self.raft, leader) => Err(CallFailure::NotLeader),
+                    }
+                }
             };
             match index {
                 Ok(index) => {

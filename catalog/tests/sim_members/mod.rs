@@ -128,8 +128,12 @@ fn members_survive_whatever_the_seeds_do_to_them() {
     }
     let first = setting("KOUAN_SIM_FIRST").unwrap_or(0);
     let seeds = setting("KOUAN_SIM_SEEDS").unwrap_or(SEEDS);
-    let (mut failed, mut sums) = (Vec::new(), (0, 0, 0));
+    let (mut failed, mut sums, mut done) = (Vec::new(), (0, 0, 0), 0_u64);
     run_all(first, seeds, None, |seed, ran| {
+        done += 1;
+        if done.is_multiple_of(PROGRESS_SEEDS) {
+            println!("{done} of {seeds} seeds, {} failed", failed.len());
+        }
         let (acknowledged, entries, leaders) = ran.counts;
         sums = (sums.0 + acknowledged, sums.1 + entries, sums.2 + leaders);
         if ran.violation.is_some() {
@@ -190,6 +194,9 @@ fn a_seed_gives_the_same_trace_again() {
 
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 50;
+
+/// A long run says how far it is after so many seeds.
+const PROGRESS_SEEDS: u64 = 100;
 
 /// Seeds within which each bug must be caught.
 const BUG_SEEDS: u64 = 12;
