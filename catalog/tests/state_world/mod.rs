@@ -405,13 +405,12 @@ pub(crate) fn first_checkpoint(owner: &str, size: u64, root: Digest) -> Command 
 /// A cosignature that holds. The same one each time: two signatures over the same bytes differ, and
 /// histories are repeated bit for bit.
 pub(crate) fn cosign(checkpoint: &Checkpoint, witness: &str) -> Cosignature {
-    static MADE: OnceLock<std::sync::Mutex<BTreeMap<(String, Vec<u8>), Signature>>> =
-        OnceLock::new();
+    static MADE: OnceLock<std::sync::Mutex<BTreeMap<String, Signature>>> = OnceLock::new();
     let node = format!("node-{witness}");
     let bytes = canonical::to_bytes(checkpoint).unwrap();
     let mut made = MADE.get_or_init(Default::default).lock().unwrap();
     let signature = made
-        .entry((node.clone(), bytes.clone()))
+        .entry(format!("{node} {}", Digest::of(&bytes)))
         .or_insert_with(|| secret(&node).sign(Label::Cosignature, &bytes).unwrap())
         .clone();
     Cosignature {
