@@ -2,8 +2,8 @@
 //! entries may be with its followers before they are on its disk: see `ahead.rs`.
 //!
 //! It does not know what entries mean, nor how bytes reach the disk; see `log_medium.rs`. A lost
-//! tail or a forgotten vote is a broken promise in Raft, so nothing here is lazy except the note up to where entries are committed, which only
-//! saves work after a restart.
+//! tail or a forgotten vote is a broken promise in Raft, so nothing here is lazy except the note up
+//! to where entries are committed, which only saves work after a restart.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -260,9 +260,10 @@ impl LogStore {
         self.medium.commit(writes.collect(), Durability::Synced)
     }
 
-    /// Reads entries from `first` to `last` until they have `bytes_max` bytes, at least one. The end
-    /// of the log is what is asked for most often, and it is in memory whole; its very end may be
-    /// nowhere else yet.
+    /// Reads entries from `first` to `last` until they have `bytes_max` bytes, at least one.
+    ///
+    /// The end of the log is what is asked for most often, and it is in memory whole; its very end
+    /// may be nowhere else yet.
     fn read(&self, first: u64, last: u64, bytes_max: usize) -> Result<Vec<Entry>, Error> {
         let mut read = Lot::new(bytes_max);
         let mut next = first;
