@@ -51,8 +51,8 @@ macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
         $(#[$doc])*
         ///
-        /// At most [`ID_BYTES_MAX`] bytes of `a-z 0-9 . - _`. Clones share the text: they are the
-        /// keys of maps that are copied at every change.
+        /// At most [`ID_BYTES_MAX`] bytes of `a-z 0-9 . - _`.
+        // Clones share the text: identifiers are the keys of maps that are copied at every change.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
         #[schema(value_type = String, max_length = 96,
             pattern = "^[a-z0-9](?:(?:[.]?[a-z0-9_-])*[.]?[a-z0-9])?$")]

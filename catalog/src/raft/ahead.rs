@@ -29,6 +29,8 @@ struct Standing {
     vote: Option<Vote>,
     /// The last membership entry that was appended since then and not truncated.
     membership: Option<LogId>,
+    /// When the log was opened, this member was the only one with a vote.
+    was_alone: bool,
 }
 
 #[derive(Default)]
@@ -63,6 +65,16 @@ impl Ahead {
     pub(crate) fn follow(&self, metrics: watch::Receiver<RaftServerMetrics<u64, BasicNode>>) {
         // A log belongs to one Raft; a second call would say the same.
         let _first = self.metrics.set(metrics);
+    }
+
+    /// Whether this member was the only one with a vote when the log was opened: then nobody has
+    /// entries that it lost.
+    pub(crate) fn was_alone(&self) -> bool {
+        self.standing().was_alone
+    }
+
+    pub(crate) fn stood_alone(&self, alone: bool) {
+        self.standing().was_alone = alone;
     }
 
     pub(crate) fn voted(&self, vote: Vote) {

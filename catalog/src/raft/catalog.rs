@@ -302,7 +302,11 @@ async fn assemble(
     flusher: &Arc<Flusher>,
     stopping: &watch::Receiver<bool>,
 ) -> Result<(Arc<Member>, Batcher, Vec<JoinHandle<()>>), Error> {
-    let published = Arc::new(Published::new(opened.position.state.clone()));
+    let position = &opened.position;
+    opened
+        .log
+        .stood(start.raft_number, &position.membership, position.last)?;
+    let published = Arc::new(Published::new(position.state.clone()));
     let bootstrap = start.options.bootstrap.clone();
     let directory = Arc::new(Directory::new(Arc::clone(&published), bootstrap));
     let machine = StateMachine::new(

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use openraft::metrics::RaftServerMetrics;
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{
-    AnyError, BasicNode, ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader,
-    StorageIOError,
+    AnyError, BasicNode, EntryPayload, ErrorSubject, ErrorVerb, LogState, OptionalSend,
+    RaftLogReader, StorageIOError,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,7 +27,7 @@ use crate::raft::ahead::Ahead;
 use crate::raft::blocking::blocking;
 use crate::raft::codec::{APPEND_BYTES_AIM, decode_entry, encode_entry};
 use crate::raft::log_medium::{Durability, Fjall, LogMedium, Write};
-use crate::raft::types::{Entry, LogId, StorageError, TypeConfig, Vote};
+use crate::raft::types::{Entry, LogId, StorageError, StoredMembership, TypeConfig, Vote};
 
 /// A cheap handle to the log.
 #[derive(Clone)]
@@ -216,6 +216,30 @@ impl LogStore {
     /// synced.
     pub(crate) fn follow(&self, metrics: watch::Receiver<RaftServerMetrics<u64, BasicNode>>) {
         self.ahead.follow(metrics);
+    }
+
+    /// Says who voted when the state was applied, before Raft starts: whether this member was all
+    /// of them, and no entry behind that changes it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn stood(
+        &self,
+        me: u64,
+        membership: &StoredMembership,
+        applied: Option<LogId>,
+    ) -> Result<(), Error> {
+        let configs = membership.membership().get_joint_config();
+        let alone = !configs.is_empty() && configs.iter().all(|it| it.iter().eq([&me]));
+        let first = applied.map_or(0, |id| id.index + 1);
+        let is_change = |entry: &Entry| matches!(entry.payload, EntryPayload::Membership(_));
+        let changed = alone
+            && self
+                .read(first, u64::MAX, usize::MAX)?
+                .iter()
+                .any(is_change);
+        self.ahead.stood_alone(alone && !changed);
+        Ok(())
     }
 
     /// Waits until this member's disk has the log up to `index`.
@@ -419,15 +443,15 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             .map_err(|error| broken(ErrorSubject::Vote, ErrorVerb::Write, &error))
     }
 
-    /// A member that led when it stopped is not leader at once when it comes back, but has to be
-    /// elected: followers may have entries of its term that it lost, and as leader of the same
-    /// term it would give their places to others.
+    /// A member that led others when it stopped is not leader at once when it comes back, but has
+    /// to be elected: followers may have entries of its term that it lost, and as leader of the
+    /// same term it would give their places to others.
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
         let read = || {
             let vote: Option<Vote> = self.note(VOTE)?;
             let own = |vote: &Vote| vote.leader_id().voted_for() == self.member().ok().flatten();
             Ok(vote.map(|vote| {
-                if own(&vote) {
+                if own(&vote) && !self.ahead.was_alone() {
                     Vote::new(vote.leader_id().term, vote.leader_id().node_id)
                 } else {
                     vote

@@ -296,7 +296,7 @@ async fn what_followers_have_counts_only_when_the_leader_s_own_disk_has_it_too()
 #[tokio::test]
 async fn a_leader_that_comes_back_must_be_elected_again() {
     use openraft::Vote;
-    use openraft::storage::RaftLogStorage as _;
+    use openraft::storage::{RaftLogStorage as _, RaftLogStorageExt as _};
     let dir = tempfile::tempdir().unwrap();
     let open = || open(dir.path(), 1, Clock::system().now()).unwrap().log;
     for (saved, read) in [
@@ -307,4 +307,22 @@ async fn a_leader_that_comes_back_must_be_elected_again() {
         open().save_vote(&saved).await.unwrap();
         assert_eq!(open().read_vote().await.unwrap(), Some(read));
     }
+    // With the only vote, it leads at once; not when an entry gave votes to others since.
+    let own = Vote::new_committed(6, 1);
+    let alone = Membership::new(vec![[1].into()], None);
+    let stored = super::types::StoredMembership::new(Some(log_id(6, 1, 0)), alone);
+    let mut log = open();
+    log.save_vote(&own).await.unwrap();
+    log.stood(1, &stored, Some(log_id(6, 1, 0))).unwrap();
+    assert_eq!(log.read_vote().await.unwrap(), Some(own));
+    let mut change = Entry::new_blank(log_id(6, 1, 1));
+    change.payload = EntryPayload::Membership(Membership::new(vec![[1, 2].into()], None));
+    openraft::testing::blocking_append(&mut log, [change])
+        .await
+        .unwrap();
+    log.stood(1, &stored, Some(log_id(6, 1, 0))).unwrap();
+    assert_eq!(log.read_vote().await.unwrap(), Some(Vote::new(6, 1)));
+    let others = super::types::StoredMembership::default();
+    log.stood(1, &others, None).unwrap();
+    assert_eq!(log.read_vote().await.unwrap(), Some(Vote::new(6, 1)));
 }

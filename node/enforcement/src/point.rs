@@ -27,6 +27,10 @@ use crate::{
 
 /// How long a linearizable read may take. Without a majority there is none, and the caller gets a
 /// refusal for a stale view instead of waiting for one.
+/// The age of a view that was never known to be current: the largest number that an entry can hold
+/// (canonical JSON, 2^53), and too old for everything.
+const VIEW_AGE_MS_MAX: u64 = 1 << 53;
+
 const LINEARIZABLE_READ_MAX: Duration = Duration::from_secs(5);
 
 /// What an enforcement point is made of.
@@ -247,7 +251,7 @@ impl EnforcementPoint {
             view_age_ms: if linearizable {
                 0
             } else {
-                self.gate.catalog.staleness_ms()
+                self.gate.catalog.staleness_ms().min(VIEW_AGE_MS_MAX)
             },
             linearizable,
             clock_trusted: self.gate.clock.is_trusted(),
