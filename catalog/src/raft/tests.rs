@@ -317,9 +317,7 @@ async fn a_leader_that_comes_back_must_be_elected_again() {
     assert_eq!(log.read_vote().await.unwrap(), Some(own));
     let mut change = Entry::new_blank(log_id(6, 1, 1));
     change.payload = EntryPayload::Membership(Membership::new(vec![[1, 2].into()], None));
-    openraft::testing::blocking_append(&mut log, [change])
-        .await
-        .unwrap();
+    log.blocking_append([change]).await.unwrap();
     log.stood(1, &stored, Some(log_id(6, 1, 0))).unwrap();
     assert_eq!(log.read_vote().await.unwrap(), Some(Vote::new(6, 1)));
     let others = super::types::StoredMembership::default();
