@@ -125,6 +125,7 @@ impl Node {
         let jobs = Jobs::open(&settings.dir.join("jobs"))?;
         let raft = (listeners.catalog, settings.tls.catalog()?);
         let catalog = start_catalog(&settings, raft, client_tls.clone()).await?;
+        catch_up(&catalog).await;
         let (hosted, ledgers) = open_all_hosted(&settings, &catalog, &clock)?;
         let points = gates(&hosted);
         let accounts = Accounts::load(&settings.dir.join(crate::ACCOUNTS_FILE))?;
@@ -432,6 +433,24 @@ async fn keep_checkpoints(
         }
     }
 }
+
+/// Waits until the catalog is known to be current, but not for long: whoever calls before that is
+/// refused, because the view may be too old, and would have to come again. Without a quorum the
+/// node serves what it may all the same.
+async fn catch_up(catalog: &Catalog) {
+    let until = tokio::time::Instant::now() + CATCH_UP_TIME_MAX;
+    while catalog.view().authority().is_some()
+        && catalog.staleness_ms() == u64::MAX
+        && tokio::time::Instant::now() < until
+    {
+        tokio::time::sleep(CATCH_UP_LOOK).await;
+    }
+}
+
+/// An election takes at most a second, and one that is not decided another.
+const CATCH_UP_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(3);
+
+const CATCH_UP_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// How often the own clock is compared with the federation's, in seconds.
 const CLOCK_WATCH_SECONDS: u64 = 5;
