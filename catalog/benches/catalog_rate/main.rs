@@ -15,6 +15,10 @@
     clippy::panic,
     reason = "what cannot be set up cannot be measured"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures how long things take"
+)]
 
 mod etcd;
 mod kv;

@@ -291,7 +291,7 @@ mod tests {
         let mut change = entry(2, ME, 10);
         let alone = membership(10, &[&[1]]);
         change.payload = EntryPayload::Membership(alone.membership().clone());
-        assert!(!ahead.may_wait(&[change.clone()]));
+        assert!(!ahead.may_wait(&[change]));
         // Raft still tells of three.
         assert!(!ahead.may_wait(&[entry(2, ME, 11)]));
         let tell = |of: StoredMembership| {

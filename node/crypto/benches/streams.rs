@@ -37,6 +37,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
+/// How fast a stream of one kind is.
+type Rate = fn(Line, &Way) -> f64;
+
 fn main() {
     let lines = [
         Line::Plain { bytes: 16 << 10 },
@@ -59,7 +62,7 @@ fn main() {
         let name = format!("{line}, {name}");
         wanted.is_empty() || wanted.iter().any(|it| name.contains(it.as_str()))
     };
-    let kinds: [(&str, fn(Line, &Way) -> f64); 2] = [
+    let kinds: [(&str, Rate); 2] = [
         ("on one core", Line::of_work),
         ("on two, by the clock", Line::by_the_clock),
     ];
