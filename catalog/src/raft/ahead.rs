@@ -149,9 +149,19 @@ impl Ahead {
         Some(std::mem::take(&mut pending.entries))
     }
 
-    /// Entries up to there are synced.
+    /// Entries up to there are synced. After a failure none are: what is behind a gap is no log.
     pub(crate) fn reached(&self, index: u64) {
-        self.synced.send_modify(|synced| synced.index = index);
+        self.synced.send_modify(|synced| {
+            if synced.failure.is_none() {
+                synced.index = index;
+            }
+        });
+    }
+
+    /// A snapshot stands for the entries up to there.
+    pub(crate) fn purged(&self, upto: u64) {
+        self.synced
+            .send_modify(|synced| synced.index = synced.index.max(upto));
     }
 
     /// A sync failed.
@@ -329,7 +339,12 @@ mod tests {
             ahead.put(vec![(12, Bytes::new())]),
             "nobody writes any more"
         );
+        assert!(!ahead.put(vec![(13, Bytes::new())]));
         ahead.failed(&Error::store("test", "no room"));
+        // What comes behind a gap is not there either, and nobody writes it.
+        ahead.reached(13);
+        assert!(!ahead.put(vec![(14, Bytes::new())]));
+        assert!(ahead.until(13).await.is_err());
         assert!(ahead.until(12).await.is_err());
         assert!(ahead.check().is_err());
         ahead.until(11).await.unwrap();

@@ -139,7 +139,8 @@ impl LogStore {
             #[cfg(test)]
             slow_disk: Arc::default(),
         };
-        let last = log.last_id()?.map_or(0, |last| last.index);
+        let last = log.last_id()?.or(log.purged()?);
+        let last = last.map_or(0, |last| last.index);
         log.ahead = Arc::new(Ahead::new(last));
         Ok(log)
     }
@@ -231,13 +232,16 @@ impl LogStore {
     ) -> Result<(), Error> {
         let configs = membership.membership().get_joint_config();
         let alone = !configs.is_empty() && configs.iter().all(|it| it.iter().eq([&me]));
-        let first = applied.map_or(0, |id| id.index + 1);
-        let is_change = |entry: &Entry| matches!(entry.payload, EntryPayload::Membership(_));
-        let changed = alone
-            && self
-                .read(first, u64::MAX, usize::MAX)?
+        let mut next = applied.map_or(0, |id| id.index.saturating_add(1));
+        let mut changed = false;
+        while alone && !changed {
+            let read = self.read(next, u64::MAX, APPEND_BYTES_AIM)?;
+            let Some(last) = read.last() else { break };
+            next = last.log_id.index.saturating_add(1);
+            changed = read
                 .iter()
-                .any(is_change);
+                .any(|entry| matches!(entry.payload, EntryPayload::Membership(_)));
+        }
         self.ahead.stood_alone(alone && !changed);
         Ok(())
     }
@@ -355,8 +359,11 @@ impl LogStore {
                 match written.await {
                     Ok(()) => store.ahead.reached(last),
                     Err(error) => {
+                        // Nothing is written behind what is missing. As nobody else takes over the
+                        // writing, all that waits is lost with this member's leadership.
                         tracing::error!(%error, "the Raft log failed; this member stops");
                         store.ahead.failed(&error);
+                        return;
                     }
                 }
             }
@@ -449,7 +456,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
         let read = || {
             let vote: Option<Vote> = self.note(VOTE)?;
-            let own = |vote: &Vote| vote.leader_id().voted_for() == self.member().ok().flatten();
+            // A log that does not say whose it is may be anybody's.
+            let me = self.member()?;
+            let own = |vote: &Vote| me.is_none() || vote.leader_id().voted_for() == me;
             Ok(vote.map(|vote| {
                 if own(&vote) && !self.ahead.was_alone() {
                     Vote::new(vote.leader_id().term, vote.leader_id().node_id)
@@ -536,7 +545,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
+        // What waits for the disk must not get there after it was removed.
+        self.settle()
+            .await
+            .map_err(|error| failed(ErrorVerb::Delete, &error))?;
         self.recent().remove(0, upto.index);
+        self.ahead.purged(upto.index);
         self.blocking(move |store| store.remove(0, upto.index, Some((PURGED, encode_note(&upto)?))))
             .await
             .map_err(|error| failed(ErrorVerb::Delete, &error))
