@@ -44,6 +44,11 @@ impl<I: Identifier> Identity<I> {
         }
     }
 
+    /// What is digested before a message.
+    pub(super) const fn as_bytes(&self) -> &[u8; Digest::BYTES] {
+        self.digest.as_bytes()
+    }
+
     /// The digest that is signed for a message given in parts: step A2 of section 6.1.
     pub(super) fn message(&self, parts: &[&[u8]]) -> Digest {
         let mut hasher = Hasher::new();

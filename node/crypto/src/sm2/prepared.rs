@@ -6,6 +6,7 @@
 //! | what | when | costs |
 //! |---|---|---|
 //! | the identity digest Z | first signature | 4 blocks of SM3, 32 bytes |
+//! | the key's name | first use | 2 blocks of SM3, 32 bytes |
 //! | a table of multiples | after [`USES_BEFORE_TABLE`] uses | about 6 verifications, 52 KiB |
 
 use std::sync::OnceLock;
@@ -14,12 +15,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::CertificateIdentifier;
 use super::curve::{Affine, Comb, Integer, Jacobian, multiply_vartime, verifying_base};
 use super::identity::Identity;
-use crate::digest::Digest;
+use crate::digest::{Digest, KeyId};
 
 /// A point with what was computed for it so far.
 pub(super) struct Prepared {
     point: Affine,
     identity: OnceLock<Identity<CertificateIdentifier>>,
+    key_id: OnceLock<KeyId>,
     uses: AtomicUsize,
     table: OnceLock<Table>,
 }
@@ -33,6 +35,7 @@ impl Prepared {
         Some(Self {
             point: Affine::from_coordinates(x, y)?,
             identity: OnceLock::new(),
+            key_id: OnceLock::new(),
             uses: AtomicUsize::new(0),
             table: OnceLock::new(),
         })
@@ -41,6 +44,11 @@ impl Prepared {
     /// The identity of the key, whose coordinates its owner has.
     pub(super) fn identity(&self, coordinates: &[u8; 64]) -> &Identity<CertificateIdentifier> {
         self.identity.get_or_init(|| Identity::of(coordinates))
+    }
+
+    /// The name of the key, which `make` computes.
+    pub(super) fn key_id(&self, make: impl FnOnce() -> KeyId) -> KeyId {
+        *self.key_id.get_or_init(make)
     }
 
     /// Whether (r, s) is a signature of this key over a digest: GB/T 32918.2-2016, section 7.1,

@@ -93,7 +93,7 @@ impl PublicKey {
     /// The key's name everywhere: the SM3 digest of [`Self::to_spki_der`].
     #[must_use]
     pub fn key_id(&self) -> KeyId {
-        KeyId::of_spki(&self.to_spki_der())
+        self.prepared.key_id(|| KeyId::of_spki(&self.to_spki_der()))
     }
 
     /// Checks that this key signed `message` for the purpose `label`.
@@ -131,6 +131,14 @@ impl PublicKey {
     /// What this key signs for a message given in parts.
     pub(crate) fn message_digest(&self, parts: &[&[u8]]) -> Digest {
         self.prepared.identity(self.coordinates()).message(parts)
+    }
+
+    /// Puts what this key signs for a message, before it is digested, behind `out`.
+    pub(super) fn put_signed_bytes(&self, label: Label, message: &[u8], out: &mut Vec<u8>) {
+        let identity = self.prepared.identity(self.coordinates());
+        out.extend_from_slice(identity.as_bytes());
+        out.extend_from_slice(label.prefix());
+        out.extend_from_slice(message);
     }
 
     /// Encrypts a short secret to this key: SM2 with C1, C3, C2 in DER (GM/T 0009-2012, 7.2).
