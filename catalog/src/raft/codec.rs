@@ -137,7 +137,7 @@ pub(crate) fn decode_batch(bytes: &Bytes) -> Result<Batch, Error> {
     let key = rest.key()?;
     let signature = rest.signature()?;
     let count = rest.count(BATCH_COMMANDS_MAX)?;
-    let mut proposals = Vec::new();
+    let mut read = Vec::new();
     for _ in 0..count {
         let bytes = rest.long()?;
         let signature = match rest.byte()? {
@@ -148,11 +148,14 @@ pub(crate) fn decode_batch(bytes: &Bytes) -> Result<Batch, Error> {
             }),
             other => return Err(Error::malformed(WHAT, format!("mark {other} is not known"))),
         };
-        let proposal = EncodedProposal::from_bytes(bytes, signature)
-            .map_err(|source| Error::malformed(WHAT, source))?;
-        proposals.push(Arc::new(proposal));
+        read.push((bytes, signature));
     }
     rest.end()?;
+    let proposals = EncodedProposal::from_each(read)
+        .map_err(|source| Error::malformed(WHAT, source))?
+        .into_iter()
+        .map(Arc::new)
+        .collect();
     Ok(Batch {
         node,
         proposals,

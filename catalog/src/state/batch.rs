@@ -34,21 +34,27 @@ impl EncodedProposal {
         })
     }
 
-    /// Reads a proposal from its canonical bytes; any other spelling of it is refused, so that
+    /// Reads proposals from their canonical bytes; any other spelling of them is refused, so that
     /// the signature covers exactly what was read.
     ///
     /// # Errors
     /// [`schemas::Error::Canonical`].
-    pub fn from_bytes(
-        bytes: Bytes,
-        signature: Option<PersonSignature>,
-    ) -> Result<Self, schemas::Error> {
-        Ok(Self {
-            proposal: canonical::from_bytes(&bytes)?,
-            signature,
-            digest: Digest::of(&bytes),
-            bytes,
-        })
+    pub fn from_each(
+        read: Vec<(Bytes, Option<PersonSignature>)>,
+    ) -> Result<Vec<Self>, schemas::Error> {
+        let all: Vec<&[u8]> = read.iter().map(|(bytes, _)| bytes.as_ref()).collect();
+        let digests = Digest::of_each(&all);
+        let with_digest = read.into_iter().zip(digests);
+        with_digest
+            .map(|((bytes, signature), digest)| {
+                Ok(Self {
+                    proposal: canonical::from_bytes(&bytes)?,
+                    signature,
+                    bytes,
+                    digest,
+                })
+            })
+            .collect()
     }
 
     /// What is proposed.

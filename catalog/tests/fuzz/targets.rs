@@ -17,7 +17,8 @@ use super::state_world::{World, at, public};
 
 /// A proposal's canonical bytes: one form, and whatever it says, verifying it ends.
 pub(crate) fn catalog_proposal(bytes: &[u8]) -> bool {
-    let Ok(read) = EncodedProposal::from_bytes(Bytes::copy_from_slice(bytes), None) else {
+    let one = vec![(Bytes::copy_from_slice(bytes), None)];
+    let Ok(Some(read)) = EncodedProposal::from_each(one).map(|mut read| read.pop()) else {
         return false;
     };
     assert_eq!(canonical::to_bytes(read.proposal()).as_deref(), Ok(bytes));
