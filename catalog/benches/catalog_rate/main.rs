@@ -46,6 +46,10 @@ use tonic::transport::{Endpoint, Uri};
 use kv::{Client, PutRequest};
 use raft_world::now;
 
+/// As in the program that runs the members.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Rounds of each system, in turn: the middle one counts.
 const ROUNDS: usize = 3;
 
@@ -61,7 +65,7 @@ fn main() {
     };
     let time = Duration::from_secs(u64::try_from(seconds).unwrap_or(3));
     let wire = Wire::new();
-    let (members, runtime) = (threads(), threads());
+    let (members, runtime) = (threads("members"), threads("clients"));
     let ours = members.block_on(ours::Members::start(&wire));
     let etcd = etcd::Members::start(&wire);
     let mut made = 0;
@@ -91,8 +95,9 @@ fn main() {
     members.block_on(ours.stop());
 }
 
-fn threads() -> Runtime {
+fn threads(name: &str) -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
+        .thread_name(name)
         .worker_threads(2)
         .enable_all()
         .build()

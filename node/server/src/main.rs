@@ -17,6 +17,10 @@ use schemas::Timestamp;
 use server::config::Config;
 use server::{Error, Listeners, Node, Settings, demo, init, operator, signals};
 
+/// Many small allocations that one thread makes and another frees.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// 口岸 kouan: the exchange and governance node.
 #[derive(Parser)]
 #[command(version, about, after_help = "Example: kouan demo")]
