@@ -135,6 +135,17 @@ pub enum LedgerEvent {
         /// By which means.
         method: String,
     },
+    /// A node that was invited got a transport certificate; it is no member yet.
+    Enrolled {
+        /// The invitation.
+        invitation: String,
+        /// For whom the node is to act.
+        participant: ParticipantId,
+        /// The node.
+        node: NodeId,
+        /// What both sides compare before it is registered.
+        check: String,
+    },
     /// A policy set came into force here.
     PolicyInForce {
         /// Which.

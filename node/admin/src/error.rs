@@ -4,6 +4,8 @@ use enforcement::{Refusal, SignInError};
 use schemas::code::ErrorCode;
 use schemas::command::RefusalCode;
 
+use crate::enrolment::EnrolError;
+
 /// Everything that can end a call. [`crate::problem`] turns each into one answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -64,6 +66,9 @@ pub enum Error {
     /// The catalog did not answer as needed.
     #[error(transparent)]
     Catalog(#[from] catalog::Error),
+    /// A new node is not enrolled.
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
     /// The list of jobs did not answer as needed.
     #[error(transparent)]
     Jobs(#[from] jobs::Error),
@@ -114,8 +119,16 @@ impl Error {
                 | catalog::Error::Peer { .. }
                 | catalog::Error::Stopped { .. } => ErrorCode::Unavailable,
                 catalog::Error::TooLarge { .. } => ErrorCode::LimitExceeded,
+                catalog::Error::NotRegistered { .. } => ErrorCode::NotFound,
+                catalog::Error::Membership { .. } => ErrorCode::Conflict,
                 catalog::Error::Record(_) => ErrorCode::Invalid,
                 _ => ErrorCode::Internal,
+            },
+            Self::Enrol(error) => match error {
+                EnrolError::NotInvited | EnrolError::Expired { .. } => ErrorCode::Unauthenticated,
+                EnrolError::Used => ErrorCode::Conflict,
+                EnrolError::Unfit { .. } => ErrorCode::Invalid,
+                EnrolError::Failed { .. } => ErrorCode::Internal,
             },
             Self::Jobs(error) => match error {
                 jobs::Error::KeyReused { .. } => ErrorCode::KeyReused,

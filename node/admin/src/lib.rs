@@ -7,6 +7,7 @@
 
 mod authn;
 mod change;
+pub mod enrolment;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -42,6 +43,8 @@ pub struct Parts {
     pub jobs: Jobs,
     /// Who is signed in.
     pub sessions: Arc<Sessions>,
+    /// Answers applications of new nodes, where the transport authority is.
+    pub enrol: Option<Arc<dyn enrolment::Enrol>>,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
 }

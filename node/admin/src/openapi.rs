@@ -88,6 +88,10 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .routes(routes!(r::policy::in_force, r::policy::adopt))
         .routes(routes!(r::policy::explain))
         .routes(routes!(r::catalog::status))
+        .routes(routes!(r::member::list, r::member::add))
+        .routes(routes!(r::member::remove))
+        .routes(routes!(r::enrolment::list, r::enrolment::apply))
+        .routes(routes!(r::enrolment::show))
 }
 
 /// The OpenAPI document as JSON, indented, with a final line end: what is checked in.

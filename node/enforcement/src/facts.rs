@@ -9,7 +9,7 @@ use schemas::code::Action;
 use schemas::dataset::Dataset;
 use schemas::decision::{DatasetFacts, DecisionRequest, Facts, Party, PolicyVersion, Principal};
 use schemas::request::{Grant, GrantState};
-use schemas::{DatasetId, GrantId, ParticipantId, RequestId, Timestamp, TransferId};
+use schemas::{DatasetId, GrantId, NodeId, ParticipantId, RequestId, Timestamp, TransferId};
 
 /// What the view does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +145,17 @@ fn party(
             Party::Authority
         } else {
             Party::Other
+        };
+    }
+    // A node is its operator's.
+    if request.action == Action::NodeOperate
+        && let Some(id) = request.record.as_deref()
+    {
+        let node = NodeId::parse(id).ok().and_then(|id| view.node(&id));
+        return match node {
+            Some(node) if node.operator == *participant => Party::Provider,
+            Some(_) | None if is_authority => Party::Authority,
+            Some(_) | None => Party::Other,
         };
     }
     let provides = match (record.found, dataset) {

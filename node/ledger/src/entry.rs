@@ -76,6 +76,9 @@ pub(crate) fn keys(entry: &LedgerEntry) -> Keys {
             dataset = Some(receipt.body.dataset.clone());
             participants.insert(receipt.body.participant.clone());
         }
+        LedgerEvent::Enrolled { participant, .. } => {
+            participants.insert(participant.clone());
+        }
         LedgerEvent::ReleaseEnded { .. }
         | LedgerEvent::SignedIn { .. }
         | LedgerEvent::PolicyInForce { .. }

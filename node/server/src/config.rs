@@ -38,6 +38,9 @@ pub struct Config {
     /// The access ledgers.
     #[serde(default)]
     pub ledger: LedgerSection,
+    /// New nodes; absent on nodes without the federation's authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<EnrolmentSection>,
 }
 
 /// Which node this is.
@@ -209,6 +212,15 @@ impl Default for LedgerSection {
             checkpoint_every: Span(10_000),
         }
     }
+}
+
+/// New nodes of the federation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolmentSection {
+    /// Directory of the transport authorities with their keys, as `kouan init` or `kouan ca init`
+    /// made it.
+    pub authority: PathBuf,
 }
 
 /// A span of time, written with its unit: `200ms`, `10s`, `5min`, `1h`. Held in milliseconds.

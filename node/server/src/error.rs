@@ -71,6 +71,14 @@ pub enum Error {
     /// The REST interface did not start.
     #[error("admin: {0}")]
     Admin(#[from] admin::Error),
+    /// The authority's node did not take a new node in.
+    #[error("apply at {at}: {why}")]
+    Enrolment {
+        /// Where.
+        at: String,
+        /// What it said, or why it did not answer.
+        why: String,
+    },
     /// A record that the node writes breaks a rule.
     #[error("record: {0}")]
     Record(#[from] schemas::Error),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crypto::keys::KeyFile;
 use crypto::tls::Suites;
-use crypto::{SecretKey, Zeroizing};
+use crypto::{Digest, SecretKey, Zeroizing};
 use schemas::command::{Author, Command, PersonSignature, Proposal, SignedProposal};
 use schemas::participant::{KeyCustody, Node, Participant, ParticipantKind, Person, Role};
 use schemas::{
@@ -25,10 +25,12 @@ use crate::config::{
 use crate::{Error, Listen};
 
 mod authorities;
+mod joining;
 mod whole;
 
-pub(crate) use authorities::TLS_DAYS;
 pub use authorities::{REVOCATIONS, ROOTS, TransportAuthorities};
+pub(crate) use authorities::{TLS_DAYS, replace};
+pub(crate) use joining::{Joining, begin, finish, resume};
 pub use whole::create;
 
 /// PBKDF2 rounds for key files whose passphrase is 256 random bits: nobody guesses those, so
@@ -170,18 +172,28 @@ pub fn prepare(
     for sub in ["", "keys", "persons", "tls"] {
         make_dir(&dir.join(sub))?;
     }
-    let node_pass = new_passphrase(&dir.join("keys/passphrase"))?;
-    let node_key = new_key(&dir.join("keys/node.key"), &node_pass)?;
-    let signing = new_key(&dir.join("keys/signing.key"), &node_pass)?;
-    let encryption = new_key(&dir.join("keys/encryption.key"), &node_pass)?;
-
     let identities = authorities.issue(plan.suites, &plan.node, &plan.hosts, plan.now)?;
     identities.write_new(&dir.join("tls"))?;
     write_new(
         &dir.join("tls/roots.pem"),
         authorities.roots_pem()?.as_bytes(),
     )?;
+    let prepared = make_keys(dir, plan, &names, identities.bound())?;
+    write_config(&config, plan)?;
+    Ok(prepared)
+}
 
+/// Makes every key but those of TLS, and the records that name them.
+fn make_keys(
+    dir: &Path,
+    plan: &Plan,
+    names: &Names,
+    transport_keys: BTreeSet<Digest>,
+) -> Result<Prepared, Error> {
+    let node_pass = new_passphrase(&dir.join("keys/passphrase"))?;
+    let node_key = new_key(&dir.join("keys/node.key"), &node_pass)?;
+    let signing = new_key(&dir.join("keys/signing.key"), &node_pass)?;
+    let encryption = new_key(&dir.join("keys/encryption.key"), &node_pass)?;
     let participant = Participant {
         id: names.participant.clone(),
         name: plan.name.clone(),
@@ -203,18 +215,16 @@ pub fn prepare(
         raft_address: called(plan, plan.listen.catalog),
         data_address: called(plan, plan.listen.data),
         api_address: called(plan, plan.listen.admin),
-        transport_keys: identities.bound(),
+        transport_keys,
         signing: node_key.public().clone(),
         revision: 0,
     };
-    let persons = new_persons(dir, &names, plan.now)?;
-    write_config(&config, plan)?;
     Ok(Prepared {
         dir: dir.to_owned(),
-        config,
+        config: dir.join(CONFIG),
         participant,
         node,
-        persons,
+        persons: new_persons(dir, names, plan.now)?,
     })
 }
 
@@ -360,6 +370,7 @@ fn write_config(path: &Path, plan: &Plan) -> Result<(), Error> {
         ledger: LedgerSection {
             checkpoint_every: Span(10_000),
         },
+        enrolment: None,
     };
     let text = toml::to_string_pretty(&config).map_err(|e| Error::Config {
         path: path.to_owned(),
@@ -385,7 +396,7 @@ fn new_key(path: &Path, passphrase: &[u8]) -> Result<SecretKey, Error> {
     Ok(key)
 }
 
-fn make_dir(path: &Path) -> Result<(), Error> {
+pub(crate) fn make_dir(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new()
         .recursive(true)

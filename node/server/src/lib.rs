@@ -4,11 +4,13 @@
 //! constructor arguments, and takes them apart again in order.
 
 pub mod config;
+mod enrolment;
 mod error;
 pub mod federation;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod https;
 pub mod init;
 pub mod messages;
 mod node;

@@ -1,4 +1,4 @@
-//! `kouan`, the node: `init`, `ca`, `serve`, `check`, `account`, `demo`.
+//! `kouan`, the node: `init`, `ca`, `invite`, `join`, `serve`, `check`, `account`, `demo`.
 //!
 //! It does not hold logic: it parses arguments, calls the library and turns errors into an exit
 //! code.
@@ -42,6 +42,16 @@ enum Commands {
             --out gd-2.cert.pem"
     )]
     Ca(operator::ca::Command),
+    /// Invite a node into the federation, on the node that has the authorities' keys.
+    #[command(
+        after_help = "Example: kouan invite --config /var/lib/kouan/kouan.toml \
+        --node sz-1 --participant gd.shenzhen.port --out sz-1.invitation.json"
+    )]
+    Invite(operator::invite::Invite),
+    /// Make a node's directory by an invitation: keys here, certificates from the authority.
+    #[command(after_help = "Example: kouan join --invitation sz-1.invitation.json \
+        --dir /var/lib/kouan --name-zh 深圳口岸 --name-en Shenzhen --listen 10.1.3.2:7401")]
+    Join(operator::invite::Join),
     /// Run the node of a configuration file until SIGINT or SIGTERM.
     #[command(after_help = "Example: kouan serve --config /var/lib/kouan/kouan.toml")]
     Serve {
@@ -71,6 +81,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Commands::Init(arguments) => operator::init::run(&arguments, now()),
         Commands::Ca(command) => operator::ca::run(&command, now()),
+        Commands::Invite(it) => operator::invite::invite(&it, now()),
+        Commands::Join(it) => operator::invite::join(&it, now()),
         Commands::Account(command) => operator::account::run(&command),
         Commands::Serve { config } => serve(&config),
         Commands::Check { config } => check(&config),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use admin::AdminServer;
+use admin::enrolment::Enrol;
 use catalog::{Bootstrap, Catalog, Options as CatalogOptions, StartOptions};
 use crypto::tls::{ClientTls, ServerTls};
 use data_plane::{DataPlane, Hosted, SendRate};
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::{CatalogSection, Span};
+use crate::enrolment::Desk;
 use crate::ops::{self, Health};
 use crate::settings::{HostedKeys, Settings};
 use crate::{Error, Listen, transport};
@@ -151,6 +153,7 @@ impl Node {
             points: points.clone(),
             jobs: jobs.clone(),
             sessions,
+            enrol: desk(&settings)?,
             clock: clock.clone(),
         };
         let health = Health {
@@ -338,6 +341,15 @@ async fn start_catalog(
 
 /// The hosted participants by identifier, and their ledgers.
 type Opened = (BTreeMap<ParticipantId, Arc<Hosted>>, Vec<Ledger>);
+
+/// Where new nodes apply, on the node that has the authorities' keys.
+fn desk(settings: &Settings) -> Result<Option<Arc<dyn Enrol>>, Error> {
+    let Some(authority) = &settings.authority else {
+        return Ok(None);
+    };
+    let desk = Desk::open(&settings.dir, authority)?;
+    Ok(Some(Arc::new(desk)))
+}
 
 fn gates(
     hosted: &BTreeMap<ParticipantId, Arc<Hosted>>,

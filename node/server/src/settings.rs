@@ -45,6 +45,8 @@ pub struct Settings {
     pub ledger: LedgerSection,
     /// Where it listens.
     pub listen: Listen,
+    /// Directory of the federation's transport authorities, where new nodes are enrolled here.
+    pub authority: Option<PathBuf>,
 }
 
 /// The four listeners of a node.
@@ -105,6 +107,7 @@ impl Settings {
                 &base.join(&config.node.signing_key),
                 &passphrase,
             )?,
+            authority: config.enrolment.map(|it| base.join(it.authority)),
             dir: base,
             hosted,
             tls,

@@ -28,6 +28,10 @@ pub(crate) struct Revise;
 pub(crate) struct Begin;
 /// The end of a job before its time.
 pub(crate) struct Cancel;
+/// A change of who takes part in the catalog.
+pub(crate) struct Member;
+/// An application of a new node.
+pub(crate) struct Enrol;
 /// A sign-in and what leads to it.
 pub(crate) struct SignIn;
 /// A question about one's own session.
@@ -80,6 +84,24 @@ impl IntoResponses for Begin {
 impl IntoResponses for Cancel {
     fn responses() -> Answers {
         with(&[Code::NotFound, Code::Conflict])
+    }
+}
+
+impl IntoResponses for Member {
+    fn responses() -> Answers {
+        with(&[Code::NotFound, Code::Conflict])
+    }
+}
+
+impl IntoResponses for Enrol {
+    fn responses() -> Answers {
+        problems(&[
+            Code::Invalid,
+            Code::Unauthenticated,
+            Code::Conflict,
+            Code::LimitExceeded,
+            Code::Unavailable,
+        ])
     }
 }
 

@@ -5,9 +5,11 @@
 pub(crate) mod catalog;
 pub(crate) mod contract;
 pub(crate) mod dataset;
+pub(crate) mod enrolment;
 pub(crate) mod grant;
 pub(crate) mod job;
 pub(crate) mod ledger;
+pub(crate) mod member;
 pub(crate) mod participant;
 pub(crate) mod policy;
 pub(crate) mod request;

@@ -113,7 +113,23 @@ const CALLS: &[(&str, &str, &str)] = &[
         "policy explain --action dataset.read",
     ),
     ("catalog_status", "/catalog", "catalog status"),
+    ("member_list", "/catalog/members", "catalog members"),
+    ("member_add", "/catalog/members", "catalog add-member sz-1"),
+    (
+        "member_remove",
+        "/catalog/members/{id}",
+        "catalog remove-member sz-1",
+    ),
+    ("enrolment_list", "/enrolments", "participant applications"),
+    (
+        "enrolment_show",
+        "/enrolments/{id}",
+        "participant admit 4f0c2d9a11b07e35",
+    ),
 ];
+
+/// What a new node calls by `kouan join`, before anybody of its people can sign in.
+const OF_NODES: &[(&str, &str)] = &[("enrolment_apply", "/enrolments")];
 
 fn document() -> Value {
     let path = concat!(
@@ -148,10 +164,16 @@ fn every_operation_of_the_api_has_a_command_that_calls_it() {
     }
     let listed: BTreeSet<(String, String)> = CALLS
         .iter()
-        .map(|(id, path, _)| ((*id).to_owned(), (*path).to_owned()))
+        .map(|(id, path, _)| (*id, *path))
+        .chain(OF_NODES.iter().copied())
+        .map(|(id, path)| (id.to_owned(), path.to_owned()))
         .collect();
     assert_eq!(listed, operations);
-    assert_eq!(CALLS.len(), listed.len(), "an operation stands twice");
+    assert_eq!(
+        CALLS.len() + OF_NODES.len(),
+        listed.len(),
+        "an operation stands twice"
+    );
 }
 
 #[test]

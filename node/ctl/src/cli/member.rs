@@ -24,6 +24,16 @@ pub(crate) enum Participant {
     /// Register or change a member. The revision in the file is the one that it replaces.
     #[command(after_help = "Example: kouanctl participant register -f port.json")]
     Register(FromFile),
+    /// Nodes that came with an invitation and are not registered yet.
+    #[command(after_help = "Example: kouanctl participant applications")]
+    Applications(Paging),
+    /// Register a node that came with an invitation, with its participant and persons, and give
+    /// it a vote. Compare the check with the other side first.
+    #[command(after_help = "Example: kouanctl participant admit 4f0c2d9a11b07e35")]
+    Admit {
+        /// The invitation, as `participant applications` lists it.
+        id: String,
+    },
     /// Machines that run nodes.
     #[command(after_help = "Example: kouanctl participant nodes")]
     Nodes(Paging),

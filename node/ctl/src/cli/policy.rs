@@ -4,9 +4,9 @@
 
 use clap::{Args, Subcommand};
 use schemas::code::Action;
-use schemas::{DatasetId, GrantId, Jurisdiction, PersonId};
+use schemas::{DatasetId, GrantId, Jurisdiction, NodeId, PersonId};
 
-use super::{FromFile, code, place};
+use super::{FromFile, Paging, code, place};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -69,4 +69,19 @@ pub(crate) enum Catalog {
     /// Leader, voters, index and state digest, as this node knows them.
     #[command(after_help = "Example: kouanctl catalog status")]
     Status,
+    /// Nodes that take part in the catalog, and who has a vote.
+    #[command(after_help = "Example: kouanctl catalog members")]
+    Members(Paging),
+    /// Give a registered node a vote: it must run and be reached by the others.
+    #[command(after_help = "Example: kouanctl catalog add-member sz-1")]
+    AddMember {
+        /// Which.
+        node: NodeId,
+    },
+    /// Take a node out of the catalog, whether or not it runs; its records stay.
+    #[command(after_help = "Example: kouanctl catalog remove-member sz-1 --yes")]
+    RemoveMember {
+        /// Which.
+        node: NodeId,
+    },
 }

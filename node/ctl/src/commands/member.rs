@@ -2,14 +2,15 @@
 //!
 //! It does not make keys; whoever holds them does.
 
-use schemas::Visibility;
+use schemas::code::ErrorCode;
 use schemas::command::Command;
 use schemas::participant::{KeyCustody, Node, Participant as Member, Person};
+use schemas::{NodeId, Visibility};
 
 use super::Desk;
 use crate::Error;
 use crate::cli::member::{Bind, Participant};
-use crate::client::{Verb, now};
+use crate::client::{Call, Verb, now};
 use crate::files::read_record;
 use crate::output::Column;
 
@@ -38,11 +39,21 @@ const NODES: &[Column] = &[
     Column::number("col-revision", "revision"),
 ];
 
+const APPLICATIONS: &[Column] = &[
+    Column::text("col-id", "id"),
+    Column::text("col-node", "node"),
+    Column::text("col-participant", "participant"),
+    Column::text("col-applied", "applied_at"),
+    Column::text("col-check", "check"),
+];
+
 pub(super) fn run(it: Participant, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
     match it {
         Participant::List(paging) => desk.list("/participants", MEMBERS, paging),
         Participant::Get { id } => desk.show(&format!("/participants/{id}"), MEMBERS),
         Participant::Nodes(paging) => desk.list("/nodes", NODES, paging),
+        Participant::Applications(paging) => desk.list("/enrolments", APPLICATIONS, paging),
+        Participant::Admit { id } => admit(&id, desk),
         Participant::Register(it) => {
             let member: Member = read_record(&it.file)?;
             let (id, revision) = (member.id.clone(), member.revision);
@@ -79,6 +90,82 @@ pub(super) fn run(it: Participant, desk: &mut Desk<'_, '_>) -> Result<(), Error>
             desk.changed(&id, &answer)
         }
     }
+}
+
+/// What a new node sent, as its authority keeps it.
+#[derive(serde::Deserialize)]
+struct Application {
+    participant: Member,
+    node: Node,
+    persons: Vec<Person>,
+}
+
+/// Registers what a node applied for, record by record, and gives it a vote. Records that are
+/// there from an earlier try stay; so the command can be given again.
+fn admit(id: &str, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    let plain = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !plain {
+        return Err(Error::input("ID", "it is no name of an invitation"));
+    }
+    let enrolment = desk.client.get(&format!("/enrolments/{id}"))?;
+    let wrong = |e: serde_json::Error| Error::input("application", e);
+    let came: Application =
+        serde_json::from_value(enrolment["application"].clone()).map_err(wrong)?;
+    desk.terminal.record(APPLICATIONS, &enrolment)?;
+    let check = enrolment["check"].as_str().unwrap_or_default().to_owned();
+    desk.terminal.confirm("ask-admit", &check)?;
+    let node = came.node.id.clone();
+    let mut commands = vec![
+        (
+            "/participants",
+            Command::RegisterParticipant {
+                participant: Box::new(came.participant),
+            },
+        ),
+        (
+            "/nodes",
+            Command::RegisterNode {
+                node: Box::new(came.node),
+            },
+        ),
+    ];
+    commands.extend(came.persons.into_iter().map(|it| {
+        let person = Box::new(it);
+        ("/persons", Command::BindPerson { person })
+    }));
+    for (path, command) in commands {
+        match desk.client.change(Verb::Post, path, 0, command) {
+            Err(Error::Problem(problem)) if problem.code == ErrorCode::Conflict => {
+                desk.terminal
+                    .note("note-there-already", &[("detail", &problem.detail)]);
+            }
+            other => drop(other?),
+        }
+    }
+    desk.terminal.note("note-registered", &[("node", &node)]);
+    match give_vote(&node, desk) {
+        Ok(()) => desk.terminal.note("note-member-added", &[("node", &node)]),
+        // It may not have been started yet.
+        Err(Error::Problem(problem)) if problem.code == ErrorCode::Unavailable => {
+            let detail = &problem.detail;
+            let words: [(&str, &dyn std::fmt::Display); 2] = [("node", &node), ("detail", detail)];
+            desk.terminal.note("note-member-waits", &words);
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Asks for a vote for a registered node.
+pub(super) fn give_vote(node: &NodeId, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    let body = serde_json::json!({ "node": node });
+    let call = Call {
+        verb: Verb::Post,
+        path: "/catalog/members".to_owned(),
+        headers: Vec::new(),
+        body: Some(&body),
+    };
+    desk.client.insist(&call).map(drop)
 }
 
 /// The record to bind: from the file, or from what was typed.

@@ -54,7 +54,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
         Command::Ledger(it) => ledger::run(it, desk),
         Command::Policy(it) => policy::run(it, desk),
         Command::Export(it) => policy::export(it, desk),
-        Command::Catalog(it) => policy::catalog(&it, desk),
+        Command::Catalog(it) => policy::catalog(it, desk),
         Command::Job(it) => job::run(it, desk),
         Command::Completion { .. } | Command::Context(_) | Command::Key(_) | Command::Login(_) => {
             Ok(())

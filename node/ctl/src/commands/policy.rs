@@ -11,7 +11,7 @@ use super::Desk;
 use super::decision::{Question, explain};
 use crate::Error;
 use crate::cli::policy::{Catalog, Export, Policy};
-use crate::client::Verb;
+use crate::client::{Call, Verb};
 use crate::files::read_record;
 use crate::output::Column;
 
@@ -28,6 +28,15 @@ const STATUS: &[Column] = &[
     Column::text("col-voters", "voters"),
     Column::number("col-age", "age_ms"),
     Column::text("col-digest", "state_digest"),
+];
+
+const MEMBERS: &[Column] = &[
+    Column::text("col-node", "node"),
+    Column::text("col-operator", "operator"),
+    Column::number("col-raft-number", "raft_number"),
+    Column::text("col-address", "address"),
+    Column::text("col-votes", "votes"),
+    Column::text("col-leads", "leads"),
 ];
 
 pub(super) fn run(it: Policy, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
@@ -62,8 +71,27 @@ pub(super) fn export(it: Export, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
     explain(&Question::new(Action::DatasetRead, circumstances), desk)
 }
 
-pub(super) fn catalog(it: &Catalog, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+pub(super) fn catalog(it: Catalog, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
     match it {
         Catalog::Status => desk.show("/catalog", STATUS),
+        Catalog::Members(paging) => desk.list("/catalog/members", MEMBERS, paging),
+        Catalog::AddMember { node } => {
+            super::member::give_vote(&node, desk)?;
+            desk.terminal.note("note-member-added", &[("node", &node)]);
+            Ok(())
+        }
+        Catalog::RemoveMember { node } => {
+            desk.terminal.confirm("ask-remove-member", &node)?;
+            let call = Call {
+                verb: Verb::Delete,
+                path: format!("/catalog/members/{node}"),
+                headers: Vec::new(),
+                body: None,
+            };
+            desk.client.insist(&call)?;
+            desk.terminal
+                .note("note-member-removed", &[("node", &node)]);
+            Ok(())
+        }
     }
 }

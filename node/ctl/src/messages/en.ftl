@@ -76,6 +76,12 @@ col-version = version
 col-voters = voters
 col-why = why
 col-witnessed = witnessed
+col-votes = votes
+col-leads = leads
+col-raft-number = Raft number
+col-address = address
+col-applied = applied
+col-check = check
 
 # Errors: what is so
 err-answer = { $server } answered what this program cannot read: { $why }
@@ -262,6 +268,11 @@ note-quarantined = { $count } rows were kept out; kouanctl dataset quarantine { 
 note-saved = Saved to { $path }.
 note-signed-in = Signed in; profile { $profile } is in use.
 note-signed-out = Signed out.
+note-member-added = { $node } has a vote now.
+note-member-removed = { $node } takes no part any more; its records stay.
+note-there-already = Already there: { $detail }
+note-registered = { $node }, its participant and its persons are registered.
+note-member-waits = { $node } has no vote yet ({ $detail }). Once it runs (kouan serve): kouanctl catalog add-member { $node }
 
 # Questions
 ask-adopt = Policy set { $what } will be in force for all members. Sure? [y/N]
@@ -272,3 +283,5 @@ ask-passphrase = Pass phrase of your key:
 ask-password = Password:
 ask-retire = Dataset { $what } will be retired for good. Sure? [y/N]
 ask-revoke = Grant { $what } will be revoked and running transfers stop. Sure? [y/N]
+ask-remove-member = { $what } will take no part in the catalog any more. Sure? [y/N]
+ask-admit = Did the other side read you the check { $what } over another line? [y/N]

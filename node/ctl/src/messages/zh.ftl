@@ -76,6 +76,12 @@ col-version = 版本
 col-voters = 投票节点
 col-why = 原因
 col-witnessed = 已见证
+col-votes = 有投票权
+col-leads = 主节点
+col-raft-number = Raft 编号
+col-address = 地址
+col-applied = 申请时间
+col-check = 核对码
 
 # 出错:是什么
 err-answer = { $server } 的应答无法识别:{ $why }
@@ -262,6 +268,11 @@ note-quarantined = { $count } 行被隔离;kouanctl dataset quarantine { $job } 
 note-saved = 已保存到 { $path }。
 note-signed-in = 已登录,配置 { $profile } 已设为当前。
 note-signed-out = 已退出登录。
+note-member-added = { $node } 已有投票权。
+note-member-removed = { $node } 不再参与目录,其记录保留。
+note-there-already = 已存在:{ $detail }
+note-registered = { $node } 及其参与方和人员已登记。
+note-member-waits = { $node } 尚无投票权({ $detail })。待其运行(kouan serve)后:kouanctl catalog add-member { $node }
 
 # 询问
 ask-adopt = 将使第 { $what } 号策略集对全体成员生效。确认?[y/N]
@@ -272,3 +283,5 @@ ask-passphrase = 密钥口令:
 ask-password = 登录口令:
 ask-retire = 将终止数据集 { $what },不可恢复。确认?[y/N]
 ask-revoke = 将撤销授权 { $what },正在进行的传输会中止。确认?[y/N]
+ask-remove-member = { $what } 将不再参与目录。确认?[y/N]
+ask-admit = 对方是否已通过另一条线路读出核对码 { $what }?[y/N]

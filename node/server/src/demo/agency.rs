@@ -19,9 +19,10 @@ use schemas::standard::DataStandard;
 use schemas::{ContractId, DatasetId, Grade, GrantId, Jurisdiction, PartyOnly, Period, RequestId};
 use serde_json::Value;
 
-use super::rest::{Client, agent};
+use super::rest::Client;
 use crate::Error;
 use crate::federation::{Federation, Member, now};
+use crate::https::agent;
 
 /// One agency's people.
 pub(super) struct Agency<'a> {

@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::{Digest, Hasher, Label};
@@ -17,7 +16,6 @@ use schemas::{DatasetId, GrantId, JobId, Signed, canonical};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use ureq::http::Response;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 use crate::Error;
@@ -41,27 +39,6 @@ fn failed(step: &'static str, why: impl ToString) -> Error {
         step,
         why: why.to_string(),
     }
-}
-
-/// An agent that trusts the federation's transport authority and nobody else.
-pub(super) fn agent(roots_pem: &[u8]) -> Agent {
-    let roots: Vec<Certificate<'static>> = parse_pem(roots_pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::from(roots))
-        .unversioned_rustls_crypto_provider(provider)
-        .build();
-    Agent::config_builder()
-        .tls_config(tls)
-        .http_status_as_error(false)
-        .timeout_connect(Some(Duration::from_secs(10)))
-        .build()
-        .new_agent()
 }
 
 impl<'a> Client<'a> {

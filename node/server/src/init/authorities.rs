@@ -232,10 +232,10 @@ fn certificate_of(path: &Path, text: &str) -> Result<CertificateDer<'static>, Er
 }
 
 /// Writes a file beside the old one and puts it in its place.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let new = path.with_extension("new");
     let wrong = |e: std::io::Error| Error::File {
-        what: "revocation lists",
+        what: "file",
         path: path.to_owned(),
         why: e.to_string(),
     };

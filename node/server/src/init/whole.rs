@@ -11,7 +11,8 @@ use super::{CONFIG, FOUNDING, Names, Plan, Prepared, TransportAuthorities};
 use crate::Error;
 
 /// Everything that is made below the directory.
-const MADE: [&str; 7] = [
+const MADE: [&str; 8] = [
+    "joining.json",
     "authority",
     "records",
     "keys",
@@ -49,7 +50,7 @@ fn write(dir: &Path, plan: &Plan) -> Result<Prepared, Error> {
 }
 
 /// The records as `kouanctl participant register`, `register-node` and `bind` read them.
-fn write_records(prepared: &Prepared) -> Result<(), Error> {
+pub(super) fn write_records(prepared: &Prepared) -> Result<(), Error> {
     let dir = prepared.dir.join("records");
     super::make_dir(&dir)?;
     write_record(&dir.join("participant.json"), &prepared.participant)?;
@@ -62,7 +63,7 @@ fn write_records(prepared: &Prepared) -> Result<(), Error> {
     Ok(())
 }
 
-fn write_record(path: &Path, record: &impl Serialize) -> Result<(), Error> {
+pub(super) fn write_record(path: &Path, record: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(record).map_err(|e| Error::File {
         what: "record",
         path: path.to_owned(),
@@ -72,7 +73,7 @@ fn write_record(path: &Path, record: &impl Serialize) -> Result<(), Error> {
 }
 
 /// Refuses a directory that holds something, and says what to do with one that holds a node.
-fn check_empty(dir: &Path) -> Result<(), Error> {
+pub(super) fn check_empty(dir: &Path) -> Result<(), Error> {
     let refuse = |why: String| Error::File {
         what: "directory",
         path: dir.to_owned(),
@@ -100,7 +101,7 @@ fn check_empty(dir: &Path) -> Result<(), Error> {
 }
 
 /// The topmost directory on the way that has to be made.
-fn first_absent(dir: &Path) -> Option<PathBuf> {
+pub(super) fn first_absent(dir: &Path) -> Option<PathBuf> {
     dir.ancestors()
         .take_while(|it| !it.as_os_str().is_empty() && !it.exists())
         .last()
@@ -109,7 +110,7 @@ fn first_absent(dir: &Path) -> Option<PathBuf> {
 
 /// Removes what was made; what is in the way stays, and the failure that led here is the one that
 /// is told.
-fn take_back(dir: &Path, absent: Option<&Path>) {
+pub(super) fn take_back(dir: &Path, absent: Option<&Path>) {
     for name in MADE {
         let path = dir.join(name);
         let removed = if path.is_dir() {

@@ -57,7 +57,7 @@ pub struct Arguments {
     lang: Option<Language>,
 }
 
-fn parse_kind(text: &str) -> Result<ParticipantKind, String> {
+pub(super) fn parse_kind(text: &str) -> Result<ParticipantKind, String> {
     ParticipantKind::parse(text)
         .ok_or_else(|| "write STATE_ORGAN, AUTHORISED_ORGANISATION or ENTERPRISE".to_owned())
 }
@@ -79,14 +79,6 @@ pub fn run(arguments: &Arguments, now: Timestamp) -> Result<(), Error> {
 }
 
 fn plan(arguments: &Arguments, now: Timestamp) -> Result<Plan, Error> {
-    let first = arguments.listen;
-    if !(1..=PORT_MAX).contains(&first.port()) {
-        return Err(Error::Argument {
-            flag: "listen",
-            why: format!("{first}: write a port from 1 to {PORT_MAX}; the next three are used too"),
-        });
-    }
-    let port = |offset: u16| SocketAddr::new(first.ip(), first.port() + offset);
     Ok(Plan {
         node: arguments.node.clone(),
         raft_number: arguments.raft_number,
@@ -94,22 +86,37 @@ fn plan(arguments: &Arguments, now: Timestamp) -> Result<Plan, Error> {
         name: LocalText::new(&*arguments.name_zh, &*arguments.name_en),
         kind: arguments.kind,
         jurisdiction: Jurisdiction::MAINLAND,
-        listen: Listen {
-            catalog: port(0),
-            data: port(1),
-            admin: port(2),
-            operations: port(3),
-        },
-        hosts: hosts(first, &arguments.hosts)?,
+        listen: listeners(arguments.listen)?,
+        hosts: hosts(arguments.listen, &arguments.hosts)?,
         suites: arguments.suites,
         staff: Staff::TwoStewards,
         now,
     })
 }
 
+/// The four listeners from the first on.
+///
+/// # Errors
+/// [`Error::Argument`] for a port without three behind it.
+pub(super) fn listeners(first: SocketAddr) -> Result<Listen, Error> {
+    if !(1..=PORT_MAX).contains(&first.port()) {
+        return Err(Error::Argument {
+            flag: "listen",
+            why: format!("{first}: write a port from 1 to {PORT_MAX}; the next three are used too"),
+        });
+    }
+    let port = |offset: u16| SocketAddr::new(first.ip(), first.port() + offset);
+    Ok(Listen {
+        catalog: port(0),
+        data: port(1),
+        admin: port(2),
+        operations: port(3),
+    })
+}
+
 /// What the certificate stands for: the given names and the address itself. A wildcard says
 /// nothing to others, so with it a name is needed.
-fn hosts(listen: SocketAddr, given: &[String]) -> Result<Vec<String>, Error> {
+pub(super) fn hosts(listen: SocketAddr, given: &[String]) -> Result<Vec<String>, Error> {
     let ip = listen.ip();
     let mut hosts = given.to_vec();
     if ip.is_unspecified() {
