@@ -13,6 +13,7 @@
 //! | [`data`] | real files, whole or cut |
 //! | [`bulk`] | rows made for their size |
 //! | [`relay`] | what stands between two nodes and changes a byte |
+//! | [`page`] | machines of a page for operators |
 //! | [`received`] | what arrived at a consumer, read past the node |
 //! | [`small_disk`] | a disk that a test fills |
 //! | [`wire`] | the transfer protocol, spoken as a node or as a stranger |
@@ -26,6 +27,7 @@ pub mod bulk;
 pub mod cluster;
 pub mod data;
 pub mod errand;
+pub mod page;
 pub mod process;
 pub mod received;
 pub mod relay;

@@ -409,3 +409,173 @@ fn failed(path: &Path, error: &dyn std::fmt::Display) -> EnrolError {
         why: format!("{}: {error}", path.display()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::LocalText;
+    use schemas::participant::ParticipantKind;
+
+    use super::*;
+    use crate::Listen;
+    use crate::init::{self, Joining, Plan, Staff};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+    fn plan() -> Plan {
+        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 7401));
+        Plan {
+            node: "sz-1".to_owned(),
+            raft_number: 0,
+            participant: "gd.shenzhen".to_owned(),
+            name: LocalText::new("深圳", "Shenzhen"),
+            kind: ParticipantKind::StateOrgan,
+            jurisdiction: Jurisdiction::MAINLAND,
+            listen: Listen {
+                catalog: any,
+                data: any,
+                admin: any,
+                operations: any,
+            },
+            hosts: vec!["127.0.0.1".to_owned()],
+            suites: Suites::ShangMiOnly,
+            staff: Staff::OneEach,
+            now: NOW,
+        }
+    }
+
+    /// A desk with one invitation, its secret, and an application for it.
+    fn desk(dir: &Path) -> (Desk, Invitation, Joining) {
+        let authority = dir.join("authority");
+        TransportAuthorities::create(&authority, NOW).unwrap();
+        let (id, secret) = fresh().unwrap();
+        let invitation = Invitation {
+            kouan_invitation: Invitation::FORM,
+            id,
+            secret,
+            node: NodeId::parse("sz-1").unwrap(),
+            participant: ParticipantId::parse("gd.shenzhen").unwrap(),
+            until: NOW.plus_millis(1_000),
+            api: "127.0.0.1:1".to_owned(),
+            suites: Suites::ShangMiOnly,
+            roots: String::new(),
+        };
+        let invitation = invite(dir, invitation).unwrap();
+        let joining = init::begin(&dir.join("new"), &plan()).unwrap();
+        (Desk::open(dir, &authority).unwrap(), invitation, joining)
+    }
+
+    fn apply(invitation: &Invitation, application: &Application) -> Apply {
+        Apply {
+            invitation: invitation.id.clone(),
+            secret: invitation.secret.clone(),
+            application: application.clone(),
+        }
+    }
+
+    #[test]
+    fn one_application_is_answered_and_the_same_one_again_alike() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (desk, invitation, joining) = desk(scratch.path());
+        let numbers = BTreeSet::from([0, 1, 4]);
+        let first = apply(&invitation, &joining.application);
+        let welcome = desk.apply(&first, &numbers, NOW).unwrap();
+        assert_eq!(welcome.raft_number, 5);
+        assert_eq!(welcome.check, joining.check(5).unwrap());
+        let later = NOW.plus_millis(5_000);
+        assert_eq!(desk.apply(&first, &numbers, later).unwrap(), welcome);
+        let mut other = joining.application.clone();
+        other.participant.name = LocalText::new("他", "Other");
+        let other = apply(&invitation, &other);
+        let again = desk.apply(&other, &numbers, NOW);
+        assert!(matches!(again, Err(EnrolError::Used)), "{again:?}");
+        let answered = desk.answered().unwrap();
+        assert_eq!(answered.len(), 1);
+        assert_eq!(answered[0].application.node.raft_number, 5);
+        // What was answered makes a directory that a node starts from.
+        let authority = scratch.path().join("authority");
+        let roots = std::fs::read_to_string(authority.join(init::ROOTS)).unwrap();
+        let config = init::finish(&joining, &plan(), (&welcome, &roots)).unwrap();
+        let written = crate::config::Config::read(&config).unwrap();
+        let settings = crate::Settings::resolve(&config, written).unwrap();
+        assert_eq!(settings.catalog.raft_number, 5);
+        let shown = settings.tls.certificates();
+        let bound = &joining.application.node.transport_keys;
+        assert!(
+            bound
+                .iter()
+                .all(|key| shown.iter().any(|it| it.key == *key))
+        );
+        assert!(
+            init::resume(&scratch.path().join("new"), &plan())
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_stranger_learns_nothing_and_tries_are_counted() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (desk, invitation, joining) = desk(scratch.path());
+        let none = BTreeSet::new();
+        let right = apply(&invitation, &joining.application);
+        for name in ["0000000000000000", "../authority/x", "", &"0".repeat(400)] {
+            let mut wrong = apply(&invitation, &joining.application);
+            name.clone_into(&mut wrong.invitation);
+            let answer = desk.apply(&wrong, &none, NOW);
+            assert!(matches!(answer, Err(EnrolError::NotInvited)), "{name}");
+        }
+        let late = desk.apply(&right, &none, NOW.plus_millis(1_000));
+        assert!(matches!(late, Err(EnrolError::Expired { .. })), "{late:?}");
+        let mut wrong = apply(&invitation, &joining.application);
+        wrong.secret = "0".repeat(64);
+        for _ in 0..TRIES_MAX {
+            let answer = desk.apply(&wrong, &none, NOW);
+            assert!(matches!(answer, Err(EnrolError::NotInvited)));
+        }
+        let answer = desk.apply(&right, &none, NOW);
+        assert!(matches!(answer, Err(EnrolError::NotInvited)), "it is dead");
+    }
+
+    #[test]
+    fn what_does_not_fit_the_invitation_or_itself_is_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (desk, invitation, joining) = desk(scratch.path());
+        type Spoil = fn(&mut Application);
+        let spoils: [(&str, Spoil); 9] = [
+            ("the node is", |it| {
+                it.node.id = NodeId::parse("sz-2").unwrap()
+            }),
+            ("the participant is", |it| {
+                it.participant.id = ParticipantId::parse("gd.other").unwrap();
+            }),
+            ("Raft number", |it| it.node.raft_number = 1),
+            ("outside the mainland", |it| {
+                it.participant.jurisdiction = Jurisdiction::parse("HK").unwrap();
+            }),
+            ("persons come", |it| it.persons.clear()),
+            ("stands twice", |it| {
+                let again = it.persons[0].clone();
+                it.persons.push(again);
+            }),
+            ("one stands twice", |it| {
+                it.node.signing = it.participant.signing.clone();
+            }),
+            ("is not a name in the request", |it| {
+                it.node.raft_address = "10.9.9.9:1".to_owned();
+            }),
+            ("transport_keys", |it| it.requests.clear()),
+        ];
+        for (why, spoil) in spoils {
+            let mut application = joining.application.clone();
+            spoil(&mut application);
+            let answer = desk.apply(&apply(&invitation, &application), &BTreeSet::new(), NOW);
+            let Err(EnrolError::Unfit { why: told }) = answer else {
+                panic!("{why}: {answer:?}");
+            };
+            assert!(told.contains(why), "{why}: {told}");
+        }
+        // None of them used the invitation up.
+        let fits = apply(&invitation, &joining.application);
+        assert!(desk.apply(&fits, &BTreeSet::new(), NOW).is_ok());
+    }
+}
