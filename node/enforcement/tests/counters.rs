@@ -307,7 +307,7 @@ fn a_file_cut_anywhere_counts_no_fewer_than_were_durable_by_then() {
         let ends = durable
             .iter()
             .map(|(bytes, _)| usize::try_from(*bytes).unwrap());
-        cut % 17 == 0 || ends.into_iter().any(|end| end.abs_diff(*cut) < 2)
+        cut.is_multiple_of(17) || ends.into_iter().any(|end| end.abs_diff(*cut) < 2)
     };
     for cut in (0..=whole.len()).filter(near) {
         let place = tempfile::tempdir().unwrap();
