@@ -118,7 +118,7 @@ impl Columns {
         let (personal, sensitive) = (named(&self.personal), named(&self.sensitive));
         let identities = named(&self.identities)
             .iter()
-            .map(|column| texts(column))
+            .map(texts)
             .collect::<Result<Vec<StringArray>, Error>>()?;
         let mut ids: Vec<(String, Flags)> = Vec::with_capacity(batch.num_rows());
         for at in 0..batch.num_rows() {
