@@ -10,7 +10,7 @@ use jobs::{Job, JobState};
 use schemas::GrantId;
 use schemas::code::{ErrorCode, ReasonCode};
 use schemas::command::Command;
-use schemas::dataset::{Dataset, DatasetState, Grade};
+use schemas::dataset::{Dataset, DatasetState, Grade, Sensitivity};
 use schemas::participant::Role;
 use schemas::request::{Contract, GrantState};
 use serde_json::{Value, json};
@@ -47,6 +47,21 @@ impl Shared {
             dataset,
             grant,
         }
+    }
+
+    /// Another dataset, with persons in it.
+    fn persons(&self, cluster: &Cluster) -> Dataset {
+        let (mut described, standard) = bulk::described("persons", Grade::G3);
+        described.columns[2].sensitivity = Sensitivity::Personal;
+        let owner = &cluster.member(GUANGZHOU).prepared.node.id;
+        let approver = cluster.sign_in(PROVINCE, Role::DataSteward);
+        let described = (described, standard);
+        let dataset = errand::describe(&self.steward, &approver, owner, described);
+        let file = cluster.scratch().join("persons.csv");
+        bulk::write(&file, 20, 1);
+        let job = errand::publish(&self.steward, &dataset.id, &file);
+        assert_eq!(errand::published(&job), (1, 20, 0));
+        dataset
     }
 
     fn grant(&self, name: &str) -> GrantId {
@@ -205,13 +220,14 @@ fn a_refused_transfer_names_its_rule_its_entry_and_the_next_step() {
     let job = errand::fetch(consumer, &short, "k-short");
     assert_eq!(reasons(job), (vec![ReasonCode::GrantExpired], false));
 
-    // Across the border: the provider's gate says no, and its entry is named.
+    // Across the border with persons in it: the provider's gate says no, and its entry is named.
+    let persons = shared.persons(&cluster);
     let wish = errand::Wish {
         destination: schemas::Jurisdiction::HONG_KONG,
-        ..errand::Wish::all("r-border", &shared.dataset.id)
+        ..errand::Wish::all("r-border", &persons.id)
     };
     let officer = cluster.sign_in(GUANGZHOU, Role::SecurityOfficer);
-    let border = errand::grant_by_two(consumer, (steward, &officer), &shared.dataset, &wish);
+    let border = errand::grant_by_two(consumer, (steward, &officer), &persons, &wish);
     let (codes, recorded) = reasons(errand::fetch(consumer, &border, "k-border"));
     assert!(recorded && !codes.is_empty(), "{codes:?}");
     let said = refused(&terminal, &border);

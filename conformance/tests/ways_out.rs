@@ -15,7 +15,10 @@ use std::path::{Path, PathBuf};
 /// `rows/inspect.rs` opens a version for the provider's own staff with a permit of
 /// `dataset.inspect` in hand; `transfer/store.rs` writes what arrived and opens nothing.
 const TABLES: &[(&str, &[&str])] = &[
-    ("materialise.rs", &["content_digest_of", "open_version"]),
+    (
+        "materialise.rs",
+        &["content_digest_of", "open_measured", "open_version"],
+    ),
     ("measure.rs", &["commit"]),
     (
         "publish/mod.rs",
@@ -186,11 +189,13 @@ fn what_opens_a_table_takes_a_permit_or_a_capability() {
         let head = part.split('{').next().unwrap_or_default();
         let name = head.split('(').next().unwrap_or_default();
         if name.starts_with("open") {
-            let has = head.contains("&Permit") || head.contains("&IngestCapability");
+            let evidence = ["&Permit", "&MeasurePermit", "&IngestCapability"];
+            let has = evidence.iter().any(|it| head.contains(it));
             openers.push((name.to_owned(), has));
         }
     }
-    let expected = ["open_version", "open_referenced"].map(|it| (it.to_owned(), true));
+    let expected =
+        ["open_version", "open_measured", "open_referenced"].map(|it| (it.to_owned(), true));
     assert_eq!(openers, expected);
 }
 

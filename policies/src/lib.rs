@@ -33,4 +33,5 @@ mod usage;
 
 pub use dry_run::{Past, Replay};
 pub use error::{Error, Part};
+pub use export::leaves_mainland;
 pub use pdp::{Pdp, shipped};

@@ -6,6 +6,7 @@
 use schemas::calendar::Day;
 use schemas::code::ReasonCode;
 use schemas::decision::{Decision, DecisionRequest, Facts, PolicyVersion, Principal};
+use schemas::export::{Notice, PersonCounts};
 use schemas::participant::Role;
 use schemas::policy_set::PolicySet;
 use schemas::rule_pack::{PackVersion, RulePack};
@@ -133,6 +134,22 @@ impl Pdp {
     pub fn export_packs(&self, at: Timestamp) -> Vec<PackVersion> {
         let force = self.packs.in_force(Day::of(at));
         force.map_or_else(Vec::new, |it| it.versions())
+    }
+
+    /// Whether the persons of a year have reached the number from which on the rules of that day
+    /// ask for a security assessment.
+    #[must_use]
+    pub fn is_assessment_reached(&self, at: Timestamp, counts: &PersonCounts) -> bool {
+        let force = self.packs.in_force(Day::of(at));
+        force.is_some_and(|it| export::is_assessment_reached(it, counts))
+    }
+
+    /// The thresholds of that day which the persons of a year come near to, at the marks of the
+    /// rule pack.
+    #[must_use]
+    pub fn near_thresholds(&self, at: Timestamp, counts: &PersonCounts) -> Vec<Notice> {
+        let force = self.packs.in_force(Day::of(at));
+        force.map_or_else(Vec::new, |it| export::near_thresholds(it, counts))
     }
 
     /// Whether the packs that the facts name are this one's; facts without an export name none.

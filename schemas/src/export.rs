@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::Day;
 use crate::code::{ReasonCode, codes};
 use crate::rule_pack::PackVersion;
-use crate::{DatasetId, InstrumentId, Jurisdiction, ParticipantId, RulePackId};
+use crate::{DatasetId, InstrumentId, Jurisdiction, ParticipantId, RulePackId, Timestamp};
 
 codes! {
     /// What an instrument is. The first six open a way; the others are evidence that some rules
@@ -220,6 +220,28 @@ pub struct PersonCounts {
     /// This batch, once it is measured and reserved; it is then part of the other figures. None
     /// before: the first of two decisions.
     pub batch: Option<BatchCount>,
+}
+
+/// The totals of one processor and year, signed by it for who supervises it: figures, no persons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PersonTotals {
+    /// The data processor.
+    pub processor: ParticipantId,
+    /// Calendar year in Asia/Shanghai.
+    pub year: u16,
+    /// Distinct persons with non-sensitive information, reserved and sent.
+    pub non_sensitive: u64,
+    /// Distinct persons with sensitive information, reserved and sent.
+    pub sensitive: u64,
+    /// Of `non_sensitive`, those who occur in exempt volumes only.
+    pub exempt_non_sensitive: u64,
+    /// Of `sensitive`, those who occur in exempt volumes only.
+    pub exempt_sensitive: u64,
+    /// The last day on which the threshold of the security assessment was crossed.
+    pub crossed_on: Option<Day>,
+    /// When it was said.
+    pub at: Timestamp,
 }
 
 /// What is known of an export, beside what every decision knows.

@@ -198,17 +198,53 @@ impl io::Write for Hasher {
 /// HMAC-SM3 (RFC 2104) of `message` under `key`. A key may have any length.
 #[must_use]
 pub fn hmac_sm3(key: &[u8], message: &[u8]) -> Digest {
-    // Keys longer than a block are hashed first, as RFC 2104 section 2 says, so that every
-    // length is a valid one and there is no error to return.
+    let block = key_block(key);
+    let mut mac = hmac::Hmac::<sm3::Sm3>::new(&(*block).into());
+    mac.update(message);
+    Digest(mac.finalize().into_bytes().into())
+}
+
+/// HMAC-SM3 of each of `messages` under one key, in their order: the same as [`hmac_sm3`] one by
+/// one, and several times as fast where the processor has vectors.
+#[must_use]
+pub fn hmac_sm3_each(key: &[u8], messages: &[&[u8]]) -> Vec<Digest> {
+    let block = key_block(key);
+    let padded = |pad: u8| zeroize::Zeroizing::new(block.map(|byte| byte ^ pad));
+    let (inner, outer) = (padded(0x36), padded(0x5c));
+    let digests = keyed(&inner, messages);
+    let digests: Vec<&[u8]> = digests.iter().map(AsRef::as_ref).collect();
+    keyed(&outer, &digests)
+}
+
+/// SM3 of a key's block with each of `messages`.
+fn keyed(block: &[u8; SM3_BLOCK_BYTES], messages: &[&[u8]]) -> Vec<Digest> {
+    let bytes = messages.iter().map(|it| SM3_BLOCK_BYTES + it.len()).sum();
+    // The block stands before each message, so the copies are wiped like the key.
+    let mut together = zeroize::Zeroizing::new(Vec::with_capacity(bytes));
+    for message in messages {
+        together.extend_from_slice(block);
+        together.extend_from_slice(message);
+    }
+    let mut rest = together.as_slice();
+    let mut each = Vec::with_capacity(messages.len());
+    for message in messages {
+        let (one, after) = rest.split_at(SM3_BLOCK_BYTES + message.len());
+        each.push(one);
+        rest = after;
+    }
+    Digest::of_each(&each)
+}
+
+/// A key as RFC 2104 section 2 has it. Keys longer than a block are hashed first, so that every
+/// length is a valid one and there is no error to return.
+fn key_block(key: &[u8]) -> zeroize::Zeroizing<[u8; SM3_BLOCK_BYTES]> {
     let mut block = zeroize::Zeroizing::new([0_u8; SM3_BLOCK_BYTES]);
     if key.len() > SM3_BLOCK_BYTES {
         block[..Digest::BYTES].copy_from_slice(Digest::of(key).as_bytes());
     } else {
         block[..key.len()].copy_from_slice(key);
     }
-    let mut mac = hmac::Hmac::<sm3::Sm3>::new(&(*block).into());
-    mac.update(message);
-    Digest(mac.finalize().into_bytes().into())
+    block
 }
 
 /// Fills `out` with HKDF-SM3 (RFC 5869) of `ikm`.

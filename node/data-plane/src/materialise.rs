@@ -12,6 +12,7 @@
 mod filter;
 mod manifest;
 mod masks;
+mod persons;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::datatypes::{Schema, SchemaRef};
 use catalog::View;
 use crypto::{Digest, Zeroizing, random_bytes};
-use enforcement::{Permit, PinnedArtefact};
+use enforcement::counters::Count;
+use enforcement::{MeasurePermit, Permit, PinnedArtefact};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use schemas::dataset::DatasetVersion;
 use schemas::decision::{Mask, Obligations};
@@ -33,6 +35,7 @@ use schemas::{GrantId, ParticipantId, Timestamp, TransferId, canonical};
 use serde::Serialize;
 
 pub(crate) use manifest::{ArtefactFile, Manifest, root};
+pub(crate) use persons::identities;
 pub(crate) use rows::digest_of_file;
 
 use crate::Error;
@@ -155,7 +158,11 @@ impl Artefacts {
             content: &version.content_digest,
             version: version.number,
             dataset: version.dataset.as_str(),
-            obligations: permit.obligations(),
+            // Under which terms they leave the mainland changes no byte.
+            obligations: &Obligations {
+                export: None,
+                ..permit.obligations().clone()
+            },
             grant,
             recipient: &request.principal.participant,
             mask_key,
@@ -175,6 +182,29 @@ impl Artefacts {
         let pinned = Arc::new(self.make(&key, permit, version).await?);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(known.entry(key).or_insert(pinned)))
+    }
+
+    /// Counts the persons of the rows that would leave, by the columns that tell them apart.
+    ///
+    /// # Errors
+    /// As [`Self::pin`]; [`Error::Record`] when there are more persons than one batch may have.
+    pub(crate) async fn count(
+        &self,
+        permit: &MeasurePermit,
+        version: &DatasetVersion,
+        identities: &[String],
+        mut count: Count,
+    ) -> Result<Count, Error> {
+        let turn = self.turns.acquire().await;
+        let _turn = turn.map_err(|_| Error::Worker("the artefact store"))?;
+        let raw = tables::open_measured(&self.dir, permit, version).await?;
+        check_source(raw.files.clone(), version.clone()).await?;
+        let source = Source {
+            files: raw.files,
+            schema: raw.schema,
+        };
+        persons::count(&source, permit, version, identities, &mut count).await?;
+        Ok(count)
     }
 
     fn found(&self, key: &Digest) -> Option<Arc<Pinned>> {

@@ -9,9 +9,10 @@ use crypto::Digest;
 use policies::Pdp;
 use schemas::code::ReasonCode;
 use schemas::decision::{Decision, DecisionRequest, Facts, PolicyVersion, Reason};
+use schemas::export::{Notice, PersonCounts};
 use schemas::policy_set::PolicySet;
-use schemas::rule_pack::{AdoptedRulePack, RulePack};
-use schemas::{Grade, Jurisdiction, RulePackId, canonical};
+use schemas::rule_pack::{AdoptedRulePack, PackVersion, RulePack};
+use schemas::{Grade, Jurisdiction, RulePackId, Timestamp, canonical};
 
 use crate::Error;
 
@@ -99,6 +100,29 @@ impl Decider {
         self.pdp
             .as_ref()
             .is_some_and(|pdp| pdp.needs_linearizable(grade, destination))
+    }
+
+    pub(crate) fn export_packs(&self, at: Timestamp) -> Vec<PackVersion> {
+        self.pdp
+            .as_ref()
+            .map_or_else(Vec::new, |pdp| pdp.export_packs(at))
+    }
+
+    pub(crate) fn is_assessment_reached(&self, at: Timestamp, counts: &PersonCounts) -> bool {
+        self.pdp
+            .as_ref()
+            .is_some_and(|pdp| pdp.is_assessment_reached(at, counts))
+    }
+
+    pub(crate) fn near_thresholds(&self, at: Timestamp, counts: &PersonCounts) -> Vec<Notice> {
+        self.pdp
+            .as_ref()
+            .map_or_else(Vec::new, |pdp| pdp.near_thresholds(at, counts))
+    }
+
+    /// The compiled set; none when it cannot be used.
+    pub(crate) fn pdp(&self) -> Option<&Pdp> {
+        self.pdp.as_ref()
     }
 
     pub(crate) fn view_age_max_ms(&self, grade: Grade) -> u64 {

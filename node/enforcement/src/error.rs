@@ -43,6 +43,10 @@ pub enum Error {
     #[error("use the ledger")]
     Ledger(#[from] ledger::Error),
 
+    /// The counter home did not do what was asked.
+    #[error("use the counter home")]
+    Counters(#[from] crate::counters::Fault),
+
     /// The catalog did not do what was asked.
     #[error("use the catalog")]
     Catalog(#[from] catalog::Error),

@@ -5,10 +5,13 @@
 //! give the same facts.
 
 use catalog::View;
+use schemas::calendar::Day;
 use schemas::code::Action;
 use schemas::dataset::Dataset;
 use schemas::decision::{DatasetFacts, DecisionRequest, Facts, Party, PolicyVersion, Principal};
+use schemas::export::{ExportFacts, ExportMethod, PersonCounts};
 use schemas::request::{Grant, GrantState};
+use schemas::rule_pack::PackVersion;
 use schemas::{DatasetId, GrantId, NodeId, ParticipantId, RequestId, Timestamp, TransferId};
 
 /// What the view does not say.
@@ -24,6 +27,21 @@ pub struct Circumstances {
     pub clock_trusted: bool,
     /// The policy set in force in that view.
     pub policy: PolicyVersion,
+    /// What is known of an export; without it every export is refused.
+    pub leaving: Option<Leaving>,
+}
+
+/// What an export needs to be known of that the view does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// The rule packs in force on the day.
+    pub packs: Vec<PackVersion>,
+    /// How rows will leave.
+    pub method: ExportMethod,
+    /// The sender's counters; none when its counter home did not answer.
+    pub counts: Option<PersonCounts>,
+    /// The last day on which the sender crossed the threshold of the security assessment.
+    pub crossed_on: Option<Day>,
 }
 
 /// Gathers the facts of one decision. `grant` is the one that the caller named; without it the
@@ -42,6 +60,9 @@ pub fn gather(
         .or(record.dataset.as_ref())
         .and_then(|id| view.dataset(id));
     let participant = &request.principal.participant;
+    let grant = grant_used(view, request, grant);
+    let leaving = circumstances.leaving.clone();
+    let export = dataset.zip(leaving).filter(|_| leaves(request));
     Facts {
         view_index: view.index(),
         view_age_ms: circumstances.view_age_ms,
@@ -51,10 +72,62 @@ pub fn gather(
         policy: circumstances.policy.clone(),
         party: party(view, request, dataset, &record, &circumstances),
         dataset: dataset.and_then(|dataset| dataset_facts(view, dataset, participant)),
-        grant: grant_used(view, request, grant),
-        // Without these every export is refused, and the refusal says so.
-        export: None,
+        export: export.map(|(dataset, leaving)| {
+            let facts = export_facts(view, request, &dataset.provider, grant.as_ref(), leaving);
+            Box::new(facts)
+        }),
+        grant,
     }
+}
+
+/// Whether rows given in answer leave the mainland.
+pub(crate) fn leaves(request: &DecisionRequest) -> bool {
+    lets_rows_out(request.action) && policies::leaves_mainland(request)
+}
+
+/// Whether rows leave under the action.
+pub(crate) fn lets_rows_out(action: Action) -> bool {
+    matches!(action, Action::DatasetRead | Action::DatasetInspect)
+}
+
+/// What is known of an export: by what right, under which terms, and how many persons so far.
+fn export_facts(
+    view: &View,
+    request: &DecisionRequest,
+    sender: &ParticipantId,
+    grant: Option<&Grant>,
+    leaving: Leaving,
+) -> ExportFacts {
+    let recipient = &request.principal.participant;
+    let contract = grant.and_then(|it| view.contract(&it.contract));
+    // Terms that this replica may not read are not known, and the stricter is taken.
+    let terms = contract.and_then(|it| it.terms.clear());
+    let until_the_end = grant.map(|it| days_until(request.at, it.period.until));
+    ExportFacts {
+        packs: leaving.packs,
+        sender_seat: view.participant(sender).and_then(|it| it.seat.clone()),
+        instruments: view
+            .instruments_for(sender, recipient)
+            .take(ExportFacts::INSTRUMENTS_MAX)
+            .cloned()
+            .collect(),
+        counts: leaving.counts,
+        crossed_on: leaving.crossed_on,
+        method: leaving.method,
+        retention_days: terms.and_then(|it| it.retention_days.or(until_the_end)),
+        onward_transfer: terms.is_none_or(|it| it.onward_transfer),
+        approvals: contract.map_or(0, |it| {
+            let approval = view.approval(&it.request);
+            approval.map_or(1, |it| 1 + u32::from(it.second.is_some()))
+        }),
+    }
+}
+
+/// Whole days, a begun one included.
+fn days_until(now: Timestamp, end: Timestamp) -> u32 {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+    let left = end.millis_since(now).max(0);
+    u32::try_from(left.saturating_add(DAY_MS - 1) / DAY_MS).unwrap_or(u32::MAX)
 }
 
 /// Who stands on either side of the record that a request names.

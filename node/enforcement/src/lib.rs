@@ -6,18 +6,21 @@
 //!
 //! ```text
 //!  request -> facts (pure, from a view) -> decide (pure) -> ledger entry, durable
-//!                                                             |            |
-//!                                                           Permit      Refusal
-//!                                                             |  both carry the entry's index
+//!                ^                                            |            |        |
+//!                |       count, reserve (`counters`) <- MeasurePermit   Permit   Refusal
+//!                +---------------+                                         |
+//!                                            all three carry the entry's index
 //!                       Release (spent on one artefact) or IngestCapability
 //! ```
 
 pub mod accounts;
 mod clock;
+pub mod counters;
 mod decider;
 mod entry;
 mod error;
 pub mod facts;
+pub mod measure;
 mod permit;
 mod point;
 pub mod principal;
@@ -28,7 +31,7 @@ pub mod witness;
 
 pub use clock::{CLOCK_OFFSET_MAX_MS, Clock, SystemClock};
 pub use error::Error;
-pub use permit::{IngestCapability, MeasurePermit, Permit, PinnedArtefact, Refusal};
+pub use permit::{Granted, IngestCapability, MeasurePermit, Permit, PinnedArtefact, Refusal};
 pub use point::{Answered, Ask, EnforcementPoint, Parts};
 pub use reader::LedgerReader;
 pub use release::{RELEASE_LIFE_MAX_MS, Release};

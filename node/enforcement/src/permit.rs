@@ -38,6 +38,17 @@
 //! ```
 //!
 //! ```compile_fail
+//! // What lets persons be counted lets nothing leave.
+//! async fn leave(
+//!     point: &enforcement::EnforcementPoint,
+//!     permit: enforcement::MeasurePermit,
+//!     artefact: enforcement::PinnedArtefact,
+//! ) {
+//!     let release = point.release(permit, artefact).await;
+//! }
+//! ```
+//!
+//! ```compile_fail
 //! // The right to write a dataset's tables is not made by hand either.
 //! fn forge(it: enforcement::IngestCapability) -> enforcement::IngestCapability {
 //!     enforcement::IngestCapability { ..it }
@@ -47,8 +58,11 @@
 use crypto::Digest;
 use schemas::code::ReasonCode;
 use schemas::decision::{DecisionRequest, Facts, Obligations, Reason};
+use schemas::export::MeasureDuty;
 use schemas::ledger_entry::LedgerIndex;
-use schemas::{DatasetId, ParticipantId, TransferId};
+use schemas::{DatasetId, GrantId, ParticipantId, TransferId};
+
+use crate::counters::Reservation;
 
 /// A decision that said yes and stands in the ledger. Spent once.
 #[must_use = "a permit that is not spent was decided and recorded for nothing"]
@@ -61,6 +75,8 @@ pub struct Permit {
     obligations: Obligations,
     recorded_at: LedgerIndex,
     trace: String,
+    /// The persons that it was given for, when they had to be counted.
+    reservation: Option<Reservation>,
 }
 
 impl Permit {
@@ -80,7 +96,19 @@ impl Permit {
             obligations,
             recorded_at,
             trace,
+            reservation: None,
         }
+    }
+
+    /// The persons that it was given for stay reserved as long as it or its release lives.
+    pub(crate) fn reserving(mut self, reservation: Reservation) -> Self {
+        self.reservation = Some(reservation);
+        self
+    }
+
+    /// The persons go on with the release.
+    pub(crate) fn take_reservation(&mut self) -> Option<Reservation> {
+        self.reservation.take()
     }
 
     /// Whose gate gave it.
@@ -120,20 +148,81 @@ impl Permit {
     }
 }
 
-/// A first decision that lets rows be counted and nothing leave. For decisions that need figures
-/// which only the data can give; nothing issues it yet.
+/// A first decision that lets rows be counted and nothing leave: the persons of a batch are known
+/// only to who reads the data. It is spent on the count, and a second decision follows.
 #[must_use = "a permit that is not spent was decided and recorded for nothing"]
 #[derive(Debug)]
 pub struct MeasurePermit {
     permit: Permit,
+    duty: MeasureDuty,
+    grant: Option<GrantId>,
 }
 
 impl MeasurePermit {
+    /// Only the gate calls this, once the entry of `permit` is durable.
+    pub(crate) fn recorded(permit: Permit, duty: MeasureDuty, grant: Option<GrantId>) -> Self {
+        Self {
+            permit,
+            duty,
+            grant,
+        }
+    }
+
     /// What was asked.
     #[must_use]
     pub fn request(&self) -> &DecisionRequest {
         self.permit.request()
     }
+
+    /// What was known.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        self.permit.facts()
+    }
+
+    /// Which columns hold persons, and for which year they count.
+    #[must_use]
+    pub fn duty(&self) -> &MeasureDuty {
+        &self.duty
+    }
+
+    /// What would leave: persons are counted after its row filter and limit, before its masks.
+    #[must_use]
+    pub fn obligations(&self) -> &Obligations {
+        self.permit.obligations()
+    }
+
+    /// The first decision's entry.
+    #[must_use]
+    pub fn recorded_at(&self) -> LedgerIndex {
+        self.permit.recorded_at()
+    }
+
+    /// What ties it to the log lines and answers of the same request.
+    #[must_use]
+    pub fn trace(&self) -> &str {
+        self.permit.trace()
+    }
+
+    /// The grant that the caller named.
+    pub(crate) fn grant(&self) -> Option<&GrantId> {
+        self.grant.as_ref()
+    }
+
+    /// Whose gate gave it.
+    pub(crate) fn issuer(&self) -> &ParticipantId {
+        self.permit.issuer()
+    }
+}
+
+/// A yes: either rows may leave, or persons are counted first.
+#[must_use = "a permit that is not spent was decided and recorded for nothing"]
+#[derive(Debug)]
+pub enum Granted {
+    /// They may.
+    Permit(Box<Permit>),
+    /// Count first, see [`crate::EnforcementPoint::count`].
+    Measure(Box<MeasurePermit>),
 }
 
 /// The right to write one dataset's tables: a spent permit of `dataset.publish`.

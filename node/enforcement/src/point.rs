@@ -12,25 +12,29 @@ use ledger::Ledger;
 use schemas::code::{Action, ReasonCode};
 use schemas::command::{Author, Command, Outcome, Proposal, SignedProposal};
 use schemas::decision::{Decision, DecisionRequest, Facts};
+use schemas::explanation::Explanation;
+use schemas::export::{ExportMethod, PersonCounts};
 use schemas::ledger_entry::{
     Checkpoint, CheckpointUpdate, LedgerEvent, LedgerIndex, ReleaseOutcome,
 };
 use schemas::{CommandId, GrantId, NodeId, ParticipantId, ReleaseId, Signed};
 
+use crate::counters::CounterHome;
 use crate::decider::{Decider, Deciders, Found, compile};
 use crate::entry::{bounded, entry};
-use crate::facts::{Circumstances, gather};
+use crate::facts::{Circumstances, Leaving, gather, leaves, lets_rows_out};
 use crate::release::{RELEASE_LIFE_MAX_MS, Terms};
 use crate::{
-    Clock, Error, IngestCapability, LedgerReader, Permit, PinnedArtefact, Refusal, Release,
+    Clock, Error, Granted, IngestCapability, LedgerReader, MeasurePermit, Permit, PinnedArtefact,
+    Refusal, Release,
 };
 
-/// How long a linearizable read may take. Without a majority there is none, and the caller gets a
-/// refusal for a stale view instead of waiting for one.
 /// The age of a view that was never known to be current: the largest number that an entry can hold
 /// (canonical JSON, 2^53), and too old for everything.
 const VIEW_AGE_MS_MAX: u64 = 1 << 53;
 
+/// How long a linearizable read may take. Without a majority there is none, and the caller gets a
+/// refusal for a stale view instead of waiting for one.
 const LINEARIZABLE_READ_MAX: Duration = Duration::from_secs(5);
 
 /// What an enforcement point is made of.
@@ -58,10 +62,27 @@ pub struct Ask {
     pub grant: Option<GrantId>,
 }
 
+/// One question to the gate.
+pub(crate) struct Question {
+    pub(crate) request: DecisionRequest,
+    pub(crate) ask: Ask,
+    pub(crate) method: ExportMethod,
+    /// The counters with the batch in them, for a second decision.
+    pub(crate) measured: Option<PersonCounts>,
+}
+
+/// How rows would leave, and what was counted of them.
+pub(crate) struct Export {
+    pub(crate) method: ExportMethod,
+    pub(crate) measured: Option<PersonCounts>,
+}
+
 /// The one gate of one participant on one node.
 pub struct EnforcementPoint {
-    gate: Arc<Gate>,
+    pub(crate) gate: Arc<Gate>,
     deciders: Deciders,
+    /// The participant's counter home, where it is on this node.
+    pub(crate) counters: Option<Arc<CounterHome>>,
     permitted: AtomicU64,
     refused: AtomicU64,
 }
@@ -77,11 +98,11 @@ pub struct Answered {
 
 /// What outlives a call: releases hold it too.
 pub(crate) struct Gate {
-    participant: ParticipantId,
+    pub(crate) participant: ParticipantId,
     node: NodeId,
     pub(crate) catalog: Catalog,
     ledger: Ledger,
-    signer: Arc<dyn Signer>,
+    pub(crate) signer: Arc<dyn Signer>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -123,9 +144,18 @@ impl EnforcementPoint {
         Ok(Self {
             gate,
             deciders: Deciders::default(),
+            counters: None,
             permitted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         })
+    }
+
+    /// Gives it the participant's counter home. Without one no export of personal information is
+    /// permitted here.
+    #[must_use]
+    pub fn with_counters(mut self, home: Arc<CounterHome>) -> Self {
+        self.counters = Some(home);
+        self
     }
 
     /// How it has answered so far. A dry run ([`EnforcementPoint::explain`]) is no answer.
@@ -159,21 +189,71 @@ impl EnforcementPoint {
     /// time of a decision is not the caller's to choose.
     ///
     /// # Errors
-    /// The refusal, with its place in the ledger; `NOT_RECORDED` when the ledger cannot append.
+    /// The refusal, with its place in the ledger; `NOT_RECORDED` when the ledger cannot append;
+    /// `COUNT_MISSING` where persons would have to be counted, which only a transfer does.
     pub async fn authorize(&self, request: DecisionRequest, ask: Ask) -> Result<Permit, Refusal> {
-        let answer = self.answer(request, ask).await;
-        let count = match &answer {
-            Ok(_) => &self.permitted,
-            Err(_) => &self.refused,
+        let question = Question {
+            request,
+            ask,
+            method: ExportMethod::Read,
+            measured: None,
         };
-        count.fetch_add(1, Ordering::Relaxed);
+        let answer = match self.answer(question).await {
+            Ok(Granted::Permit(permit)) => Ok(*permit),
+            Ok(Granted::Measure(permit)) => Err(Refusal::one(
+                ReasonCode::CountMissing,
+                "O16 7 and 8: persons are counted before their information leaves; ask for a \
+                 transfer",
+                Some(permit.recorded_at()),
+                permit.trace(),
+            )),
+            Err(refusal) => Err(refusal),
+        };
+        self.tell(answer.is_ok());
         answer
     }
 
-    async fn answer(&self, mut request: DecisionRequest, ask: Ask) -> Result<Permit, Refusal> {
+    /// As [`Self::authorize`], for a caller that can count persons before anything leaves.
+    ///
+    /// # Errors
+    /// As [`Self::authorize`], without `COUNT_MISSING` for what can be counted.
+    pub async fn authorize_transfer(
+        &self,
+        request: DecisionRequest,
+        ask: Ask,
+    ) -> Result<Granted, Refusal> {
+        let question = Question {
+            request,
+            ask,
+            method: ExportMethod::Transfer,
+            measured: None,
+        };
+        let answer = self.answer(question).await;
+        self.tell(answer.is_ok());
+        answer
+    }
+
+    pub(crate) fn tell(&self, permitted: bool) {
+        let count = if permitted {
+            &self.permitted
+        } else {
+            &self.refused
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Judges, records, and only then answers.
+    pub(crate) async fn answer(&self, question: Question) -> Result<Granted, Refusal> {
+        let Question {
+            mut request,
+            ask,
+            method,
+            measured,
+        } = question;
         let trace = bounded(&ask.trace);
         request.at = self.gate.clock.now();
-        let (facts, decision) = self.judge(&request, ask.grant.as_ref()).await;
+        let asked = Export { method, measured };
+        let (facts, decision) = self.judge(&request, ask.grant.as_ref(), &asked).await;
         let event = LedgerEvent::Decided {
             request: Box::new(request.clone()),
             facts: Box::new(facts.clone()),
@@ -186,26 +266,24 @@ impl EnforcementPoint {
                 return Err(Refusal::not_recorded(&trace));
             }
         };
+        let issuer = self.gate.participant.clone();
+        let recorded = |obligations, trace| {
+            Permit::recorded(issuer, (request, facts), obligations, recorded_at, trace)
+        };
         match decision {
-            Decision::Permit(obligations) => Ok(Permit::recorded(
-                self.gate.participant.clone(),
-                (request, facts),
-                obligations,
-                recorded_at,
-                trace,
-            )),
+            Decision::Permit(obligations) => {
+                Ok(Granted::Permit(Box::new(recorded(obligations, trace))))
+            }
             Decision::Deny(reasons) => Err(Refusal {
                 reasons,
                 recorded_at: Some(recorded_at),
                 trace,
             }),
-            // Nothing leaves before persons are counted, and no caller counts them yet.
-            Decision::Measure { .. } => Err(Refusal::one(
-                ReasonCode::CountMissing,
-                "O16 7 and 8: persons are counted before their information leaves",
-                Some(recorded_at),
-                &trace,
-            )),
+            Decision::Measure { duty, obligations } => {
+                let permit = recorded(obligations, trace);
+                let permit = MeasurePermit::recorded(permit, *duty, ask.grant);
+                Ok(Granted::Measure(Box::new(permit)))
+            }
         }
     }
 
@@ -217,26 +295,60 @@ impl EnforcementPoint {
         grant: Option<&GrantId>,
     ) -> (Facts, Decision) {
         request.at = self.gate.clock.now();
-        self.judge(&request, grant).await
+        let asked = Export {
+            method: ExportMethod::Transfer,
+            measured: None,
+        };
+        self.judge(&request, grant, &asked).await
     }
 
-    async fn judge(&self, request: &DecisionRequest, grant: Option<&GrantId>) -> (Facts, Decision) {
+    /// As [`Self::explain`], with every rule that spoke, the facts that it saw and its article.
+    pub async fn explanation(
+        &self,
+        request: DecisionRequest,
+        grant: Option<&GrantId>,
+    ) -> (Facts, Explanation) {
+        let (facts, decision) = self.explain(request.clone(), grant).await;
+        let mut request = request;
+        request.at = self.gate.clock.now();
+        let decider = self.decider(&self.gate.catalog.view()).await;
+        let found = decider.pdp().map(|pdp| pdp.explain(&request, &facts));
+        let why = found.unwrap_or_else(|| Explanation {
+            decision,
+            spoke: Vec::new(),
+            readings: Vec::new(),
+        });
+        (facts, why)
+    }
+
+    async fn judge(
+        &self,
+        request: &DecisionRequest,
+        grant: Option<&GrantId>,
+        asked: &Export,
+    ) -> (Facts, Decision) {
         let view = self.gate.catalog.view();
         let decider = self.decider(&view).await;
-        let facts = gather(&view, request, grant, self.circumstances(&decider, false));
+        let leaving = self.leaving(&view, &decider, request, asked).await;
+        let circumstances = self.circumstances(&decider, false, leaving);
+        let facts = gather(&view, request, grant, circumstances);
         let dataset = facts
             .dataset
             .as_ref()
             .filter(|_| lets_rows_out(request.action));
-        let strict =
-            dataset.is_some_and(|it| decider.needs_linearizable(it.grade, request.destination));
+        // Only rows are worth a round trip to the majority.
+        let strict = dataset.is_some_and(|it| {
+            leaves(request) || decider.needs_linearizable(it.grade, request.destination)
+        });
         if strict {
             let read =
                 tokio::time::timeout(LINEARIZABLE_READ_MAX, self.gate.catalog.linearizable());
             // Without the read the facts say so, and the decision point refuses.
             if let Ok(Ok(newest)) = read.await {
                 let decider = self.decider(&newest).await;
-                let facts = gather(&newest, request, grant, self.circumstances(&decider, true));
+                let leaving = self.leaving(&newest, &decider, request, asked).await;
+                let circumstances = self.circumstances(&decider, true, leaving);
+                let facts = gather(&newest, request, grant, circumstances);
                 let decision = decider.decide(request, &facts);
                 return (facts, decision);
             }
@@ -245,7 +357,12 @@ impl EnforcementPoint {
         (facts, decision)
     }
 
-    fn circumstances(&self, decider: &Decider, linearizable: bool) -> Circumstances {
+    fn circumstances(
+        &self,
+        decider: &Decider,
+        linearizable: bool,
+        leaving: Option<Leaving>,
+    ) -> Circumstances {
         Circumstances {
             participant: self.gate.participant.clone(),
             view_age_ms: if linearizable {
@@ -256,11 +373,12 @@ impl EnforcementPoint {
             linearizable,
             clock_trusted: self.gate.clock.is_trusted(),
             policy: decider.version().clone(),
+            leaving,
         }
     }
 
     /// The decision point of the policy set in force in `view`. The first use of a set is recorded.
-    async fn decider(&self, view: &View) -> Arc<Decider> {
+    pub(crate) async fn decider(&self, view: &View) -> Arc<Decider> {
         match self.deciders.of(view).await {
             Found::Known(decider) => decider,
             Found::New(decider) => {
@@ -286,7 +404,7 @@ impl EnforcementPoint {
     /// moved meanwhile, `NOT_RECORDED`.
     pub async fn release(
         &self,
-        permit: Permit,
+        mut permit: Permit,
         artefact: PinnedArtefact,
     ) -> Result<Release, Refusal> {
         let (trace, decided_at) = (permit.trace().to_owned(), permit.recorded_at());
@@ -327,6 +445,7 @@ impl EnforcementPoint {
             view_age_max_ms: decider.view_age_max_ms(known.grade),
             recorded_at: decided_at,
             trace,
+            reservation: permit.take_reservation(),
         };
         let event = LedgerEvent::Released {
             release: terms.id.clone(),
@@ -461,11 +580,6 @@ impl std::fmt::Debug for EnforcementPoint {
             .field("node", &self.gate.node)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether rows leave under the action. Only these are worth a round trip to the majority.
-fn lets_rows_out(action: Action) -> bool {
-    matches!(action, Action::DatasetRead | Action::DatasetInspect)
 }
 
 /// Proposes a command in the node's own name; a refusal of the catalog is an error here.

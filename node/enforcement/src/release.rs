@@ -13,6 +13,7 @@ use schemas::ledger_entry::{LedgerEvent, LedgerIndex, ReleaseOutcome};
 use schemas::request::GrantState;
 use schemas::{DatasetId, GrantId, ReleaseId, Timestamp};
 
+use crate::counters::Reservation;
 use crate::point::Gate;
 use crate::{Error, Refusal};
 
@@ -45,6 +46,8 @@ pub(crate) struct Terms {
     pub(crate) view_age_max_ms: u64,
     pub(crate) recorded_at: LedgerIndex,
     pub(crate) trace: String,
+    /// The persons that leave, when they were counted; they stay reserved until the end.
+    pub(crate) reservation: Option<Reservation>,
 }
 
 impl Release {
@@ -94,8 +97,17 @@ impl Release {
         self.terms.recorded_at
     }
 
+    /// To be called before the first byte is handed on: from then on its persons count as sent,
+    /// whatever becomes of the bytes. Until then the release's end frees them.
+    pub fn begin_sending(&self) {
+        if let Some(reservation) = &self.terms.reservation {
+            reservation.begin_sending();
+        }
+    }
+
     /// Counts bytes that left, for the entry that a drop writes.
     pub fn count(&self, bytes: u64) {
+        self.begin_sending();
         self.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -188,6 +200,9 @@ impl Release {
     /// [`Error::Ledger`] when it could not be recorded. The release has ended all the same.
     pub async fn end(mut self, bytes: u64, outcome: ReleaseOutcome) -> Result<LedgerIndex, Error> {
         self.ended = true;
+        if bytes > 0 || outcome == ReleaseOutcome::Completed {
+            self.begin_sending();
+        }
         let event = LedgerEvent::ReleaseEnded {
             release: self.terms.id.clone(),
             bytes,

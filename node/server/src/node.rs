@@ -14,6 +14,7 @@ use catalog::{Bootstrap, Catalog, Options as CatalogOptions, StartOptions};
 use crypto::tls::{ClientTls, ServerTls};
 use data_plane::{DataPlane, Hosted, SendRate};
 use enforcement::accounts::Accounts;
+use enforcement::counters::CounterHome;
 use enforcement::{EnforcementPoint, Sessions, SystemClock, Witness};
 use jobs::Jobs;
 use ledger::Ledger;
@@ -128,7 +129,7 @@ impl Node {
         let raft = (listeners.catalog, settings.tls.catalog()?);
         let catalog = start_catalog(&settings, raft, client_tls.clone()).await?;
         catch_up(&catalog).await;
-        let (hosted, ledgers) = open_all_hosted(&settings, &catalog, &clock)?;
+        let (hosted, ledgers) = open_all_hosted(&settings, &catalog, &clock).await?;
         let points = gates(&hosted);
         let accounts = Accounts::load(&settings.dir.join(crate::ACCOUNTS_FILE))?;
         let sessions = Arc::new(Sessions::with_accounts(accounts));
@@ -360,7 +361,7 @@ fn gates(
         .collect()
 }
 
-fn open_all_hosted(
+async fn open_all_hosted(
     settings: &Settings,
     catalog: &Catalog,
     clock: &Arc<SystemClock>,
@@ -368,7 +369,7 @@ fn open_all_hosted(
     let mut hosted = BTreeMap::new();
     let mut ledgers = Vec::new();
     for keys in settings.hosted.values() {
-        let (ledger, host) = open_hosted(settings, keys, catalog, clock.clone())?;
+        let (ledger, host) = open_hosted(settings, keys, catalog, clock.clone()).await?;
         hosted.insert(keys.participant.clone(), Arc::new(host));
         ledgers.push(ledger);
     }
@@ -386,7 +387,7 @@ fn catalog_options(section: &CatalogSection) -> CatalogOptions {
     }
 }
 
-fn open_hosted(
+async fn open_hosted(
     settings: &Settings,
     keys: &HostedKeys,
     catalog: &Catalog,
@@ -406,6 +407,14 @@ fn open_hosted(
         signer: keys.signing.clone(),
         clock,
     })?;
+    let counters = settings
+        .dir
+        .join("counters")
+        .join(keys.participant.as_str());
+    let home = CounterHome::open(&counters, &*keys.encryption)
+        .await
+        .map_err(enforcement::Error::from)?;
+    let point = point.with_counters(home);
     let hosted = Hosted {
         participant: keys.participant.clone(),
         point: Arc::new(point),

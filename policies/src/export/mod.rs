@@ -22,19 +22,23 @@ use schemas::calendar::Day;
 use schemas::code::ReasonCode;
 use schemas::decision::{DatasetFacts, DecisionRequest, Facts, Obligations, Reason};
 use schemas::explanation::{Spoke, Voice};
-use schemas::export::{ExportFacts, ExportMethod, ExportTerms, MeasureDuty, Reading};
+use schemas::export::{
+    ExportFacts, ExportMethod, ExportTerms, MeasureDuty, Notice, PersonCounts, Reading,
+};
 use schemas::participant::ParticipantKind;
 
 use crate::combine::Reasons;
 use crate::pdp::Pdp;
 use crate::usage::{Duties, Rows};
 use opinion::Opinion;
-use question::Question;
+use pack::InForce;
+use question::{Persons, Question};
 
 /// Whether rows given in answer leave the mainland: by where they go, or because who receives them
 /// sits outside. Letting a party abroad look at data that is stored in the mainland is an export
 /// too, wherever the answer is said to go.
-pub(crate) fn leaves_mainland(request: &DecisionRequest) -> bool {
+#[must_use]
+pub fn leaves_mainland(request: &DecisionRequest) -> bool {
     !request.destination.is_mainland()
         || !request.principal.jurisdiction.is_mainland()
         || request.principal.kind == ParticipantKind::Foreign
@@ -127,6 +131,18 @@ pub(crate) fn explain(
         last.voice = Voice::Refuses;
     }
     (spoke, readings)
+}
+
+/// Whether the persons of a year have reached the number from which on an assessment is needed.
+pub(crate) fn is_assessment_reached(force: InForce<'_>, counts: &PersonCounts) -> bool {
+    let persons = Persons::counted(force, counts);
+    persons.is_some_and(|it| rules::needs_assessment(force, it))
+}
+
+/// Thresholds that the persons of a year come near to.
+pub(crate) fn near_thresholds(force: InForce<'_>, counts: &PersonCounts) -> Vec<Notice> {
+    let persons = Persons::counted(force, counts);
+    persons.map_or_else(Vec::new, |it| opinion::near_thresholds(force, it))
 }
 
 /// The dataset whose rows would leave. Without a dataset there are no rows, and that is refused

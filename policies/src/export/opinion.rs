@@ -14,7 +14,8 @@ use schemas::export::{
 use schemas::rule_pack::ExportRule;
 
 use super::envelope::{self, Obstacle};
-use super::question::Question;
+use super::pack::InForce;
+use super::question::{Persons, Question};
 use super::rules::{self, Requirement};
 
 /// How many persons of the sender agree to an export.
@@ -156,29 +157,7 @@ impl<'a> Opinion<'a> {
         let Some(persons) = q.persons.filter(|_| q.is_personal()) else {
             return found;
         };
-        let limits = &q.force.rules().thresholds;
-        let steps = [
-            (
-                NoticeKind::NearExemption,
-                persons.non_sensitive,
-                limits.exempt_below,
-            ),
-            (
-                NoticeKind::NearAssessment,
-                persons.non_sensitive,
-                limits.assessment_from,
-            ),
-            (
-                NoticeKind::NearSensitiveAssessment,
-                persons.sensitive,
-                limits.sensitive_assessment_from,
-            ),
-        ];
-        // A threshold that is reached is no longer near.
-        let ahead = steps.into_iter().filter(|(_, count, limit)| count < limit);
-        found.extend(ahead.filter_map(|(kind, count, limit)| {
-            envelope::near(kind, count, limit, &limits.warn_percents)
-        }));
+        found.extend(near_thresholds(q.force, persons));
         found.sort();
         found
     }
@@ -222,6 +201,35 @@ impl<'a> Opinion<'a> {
         }
         text
     }
+}
+
+/// The thresholds that a year's persons come near to.
+pub(crate) fn near_thresholds(force: InForce<'_>, persons: Persons) -> Vec<Notice> {
+    let limits = &force.rules().thresholds;
+    let steps = [
+        (
+            NoticeKind::NearExemption,
+            persons.non_sensitive,
+            limits.exempt_below,
+        ),
+        (
+            NoticeKind::NearAssessment,
+            persons.non_sensitive,
+            limits.assessment_from,
+        ),
+        (
+            NoticeKind::NearSensitiveAssessment,
+            persons.sensitive,
+            limits.sensitive_assessment_from,
+        ),
+    ];
+    // A threshold that is reached is no longer near.
+    let ahead = steps.into_iter().filter(|(_, count, limit)| count < limit);
+    ahead
+        .filter_map(|(kind, count, limit)| {
+            envelope::near(kind, count, limit, &limits.warn_percents)
+        })
+        .collect()
 }
 
 /// The columns that could leave instead, in the dataset's order: as many as possible. None when

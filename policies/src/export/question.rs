@@ -8,7 +8,9 @@ use schemas::calendar::Day;
 use schemas::code::ReasonCode;
 use schemas::dataset::Sensitivity;
 use schemas::decision::{DatasetFacts, DecisionRequest};
-use schemas::export::{ExportFacts, Instrument, InstrumentKind, OpenQuestion, Reading};
+use schemas::export::{
+    ExportFacts, Instrument, InstrumentKind, OpenQuestion, PersonCounts, Reading,
+};
 use schemas::participant::ParticipantKind;
 use schemas::{DatasetId, Grade};
 
@@ -19,6 +21,24 @@ use super::pack::InForce;
 pub(crate) struct Persons {
     pub(crate) non_sensitive: u64,
     pub(crate) sensitive: u64,
+}
+
+impl Persons {
+    /// As the settings count them; none for the persons of another year.
+    pub(crate) fn counted(force: InForce<'_>, it: &PersonCounts) -> Option<Self> {
+        let excluded = force.rules().settings.exempt_volumes_excluded;
+        let counted = |all: u64, exempt: u64| {
+            if excluded {
+                all.saturating_sub(exempt)
+            } else {
+                all
+            }
+        };
+        (it.year == force.day().year()).then(|| Self {
+            non_sensitive: counted(it.non_sensitive, it.exempt_non_sensitive),
+            sensitive: counted(it.sensitive, it.exempt_sensitive),
+        })
+    }
 }
 
 /// One export.
@@ -51,22 +71,8 @@ impl<'a> Question<'a> {
             .map(|(name, sensitivity)| (name.as_str(), *sensitivity))
             .filter(|(name, _)| leaving.contains(name))
             .collect();
-        let excluded = force.rules().settings.exempt_volumes_excluded;
-        let counted = |all: u64, exempt: u64| {
-            if excluded {
-                all.saturating_sub(exempt)
-            } else {
-                all
-            }
-        };
-        let persons = export
-            .counts
-            .as_ref()
-            .filter(|it| it.year == force.day().year())
-            .map(|it| Persons {
-                non_sensitive: counted(it.non_sensitive, it.exempt_non_sensitive),
-                sensitive: counted(it.sensitive, it.exempt_sensitive),
-            });
+        let counts = export.counts.as_ref();
+        let persons = counts.and_then(|it| Persons::counted(force, it));
         Self {
             force,
             request,

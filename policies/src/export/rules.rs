@@ -11,6 +11,7 @@ use schemas::participant::Jurisdiction;
 use schemas::rule_pack::ListRow;
 
 use super::envelope::covered;
+use super::pack::InForce;
 use super::question::{Persons, Question};
 
 /// What has to be there for an export to pass.
@@ -110,7 +111,7 @@ pub(crate) fn holds(q: &Question<'_>, rule: ReasonCode) -> bool {
         ReasonCode::X10 => has(q, rule, &[InstrumentKind::EmployeeManagement]),
         ReasonCode::X11 => has(q, rule, &[InstrumentKind::Emergency]),
         // What is not counted may be any number.
-        ReasonCode::X14 => q.persons.is_none_or(|it| needs_assessment(q, it)),
+        ReasonCode::X14 => q.persons.is_none_or(|it| needs_assessment(q.force, it)),
         ReasonCode::X15 => in_the_bay(q) && bay_contract(q).is_some(),
         ReasonCode::X16 => q.persons.is_some_and(|it| needs_contract(q, it)),
         ReasonCode::X17 => q.persons.is_some_and(|it| is_few(q, it)),
@@ -125,8 +126,8 @@ fn has(q: &Question<'_>, rule: ReasonCode, kinds: &'static [InstrumentKind]) -> 
 }
 
 /// 以上: the number is included.
-fn needs_assessment(q: &Question<'_>, it: Persons) -> bool {
-    let limits = &q.force.rules().thresholds;
+pub(crate) fn needs_assessment(force: InForce<'_>, it: Persons) -> bool {
+    let limits = &force.rules().thresholds;
     it.non_sensitive >= limits.assessment_from || it.sensitive >= limits.sensitive_assessment_from
 }
 
@@ -139,7 +140,7 @@ fn is_few(q: &Question<'_>, it: Persons) -> bool {
 fn needs_contract(q: &Question<'_>, it: Persons) -> bool {
     let limits = &q.force.rules().thresholds;
     let many = it.non_sensitive >= limits.exempt_below;
-    (many || it.sensitive >= 1) && !needs_assessment(q, it)
+    (many || it.sensitive >= 1) && !needs_assessment(q.force, it)
 }
 
 /// Whether sender and recipient sit where the Greater Bay Area contract is made for, and rows go
@@ -213,13 +214,13 @@ pub(crate) fn requirement(
         ExportOutcome::SecurityAssessment => Requirement::OneOf(ASSESSMENT),
         ExportOutcome::ContractOrCertification => Requirement::OneOf(CONTRACT_OR_MORE),
         // Under the waiver the contract also stands where others would need an assessment.
-        ExportOutcome::GbaContract => {
-            Requirement::OneOf(if q.persons.is_none_or(|it| needs_assessment(q, it)) {
+        ExportOutcome::GbaContract => Requirement::OneOf(
+            if q.persons.is_none_or(|it| needs_assessment(q.force, it)) {
                 GBA
             } else {
                 GBA_OR_CONTRACT
-            })
-        }
+            },
+        ),
         ExportOutcome::AsTreaty => Requirement::OneOf(TREATY),
         ExportOutcome::AsListed => match listing(q) {
             ListSays::Outside => Requirement::Nothing,
@@ -259,7 +260,7 @@ pub(crate) fn readings(q: &Question<'_>, rule: ReasonCode) -> Vec<Reading> {
     if !counted {
         return found;
     }
-    let large = q.persons.is_none_or(|it| needs_assessment(q, it));
+    let large = q.persons.is_none_or(|it| needs_assessment(q.force, it));
     if large && in_the_bay(q) && bay_contract(q).is_some() {
         found.push(q.reading(OpenQuestion::GbaVolumeWaiver));
     }

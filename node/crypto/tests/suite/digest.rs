@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crypto::digest::{Digest, Hasher, KeyId, hkdf_sm3, hmac_sm3};
+use crypto::digest::{Digest, Hasher, KeyId, hkdf_sm3, hmac_sm3, hmac_sm3_each};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -116,5 +116,17 @@ proptest! {
         }
         hasher.update(rest);
         prop_assert_eq!(hasher.finish(), Digest::of(&bytes));
+    }
+}
+
+proptest! {
+    #[test]
+    fn macs_side_by_side_are_those_one_by_one(
+        key in prop::collection::vec(any::<u8>(), 0..100),
+        messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..150), 0..40),
+    ) {
+        let each: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+        let one_by_one: Vec<Digest> = each.iter().map(|it| hmac_sm3(&key, it)).collect();
+        prop_assert_eq!(hmac_sm3_each(&key, &each), one_by_one);
     }
 }

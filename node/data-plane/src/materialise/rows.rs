@@ -92,7 +92,7 @@ pub(crate) async fn write_out(
 }
 
 /// One file's entitled rows: filter, then projection in the obligations' order, at most `most`.
-async fn scan(
+pub(super) async fn scan(
     context: &SessionContext,
     file: &Path,
     source: &Source,
@@ -118,7 +118,7 @@ async fn scan(
 }
 
 /// One partition keeps a file's row order.
-fn context() -> SessionContext {
+pub(super) fn context() -> SessionContext {
     let mut config = SessionConfig::new()
         .with_target_partitions(1)
         .with_batch_size(BATCH_ROWS);
@@ -130,7 +130,7 @@ fn context() -> SessionContext {
     SessionContext::new_with_config(config)
 }
 
-fn query(source: DataFusionError) -> Error {
+pub(super) fn query(source: DataFusionError) -> Error {
     Error::Query {
         what: "read the rows of an entitlement",
         source: Box::new(source),

@@ -15,7 +15,7 @@ mod digest;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::SchemaRef;
-use enforcement::{IngestCapability, Permit};
+use enforcement::{IngestCapability, MeasurePermit, Permit};
 use schemas::DatasetId;
 use schemas::code::Action;
 use schemas::dataset::DatasetVersion;
@@ -52,6 +52,24 @@ pub(crate) async fn open_version(
     let request = permit.request();
     let is_reading = matches!(request.action, Action::DatasetRead | Action::DatasetInspect);
     if !is_reading || request.dataset.as_ref() != Some(&version.dataset) {
+        return Err(Error::Missing {
+            what: "permit for",
+            name: version.dataset.to_string(),
+        });
+    }
+    delta::open(&folder(dir, &version.dataset), version.delta_version).await
+}
+
+/// Opens a recorded version for whoever has to count its persons: nothing of it may leave.
+///
+/// # Errors
+/// As [`open_version`].
+pub(crate) async fn open_measured(
+    dir: &Path,
+    permit: &MeasurePermit,
+    version: &DatasetVersion,
+) -> Result<RawVersion, Error> {
+    if permit.request().dataset.as_ref() != Some(&version.dataset) {
         return Err(Error::Missing {
             what: "permit for",
             name: version.dataset.to_string(),

@@ -105,6 +105,11 @@ impl Open {
     /// The bytes of neighbouring chunks as they leave: read, and sealed when the release asks for
     /// it. Blocks.
     pub(crate) fn chunks(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, Failure> {
+        // From here on its persons count as sent; what has ended makes no chunk any more.
+        match &*locked(&self.release) {
+            Some(release) => release.begin_sending(),
+            None => return Err(Failure::ReleaseGone),
+        }
         let first = range.start;
         let read = |index| chunks::read_chunk(&self.pinned.dir, &self.pinned.manifest, index);
         let plain: Vec<Vec<u8>> = range.map(read).collect::<Result<_, _>>()?;

@@ -10,8 +10,9 @@ use std::time::Duration;
 use catalog::View;
 use crypto::seal::{Sealer, StreamParameters};
 use crypto::{Digest, random_bytes};
-use enforcement::{Ask, Permit, Release, principal};
+use enforcement::{Ask, Granted, MeasurePermit, Permit, Release, principal};
 use schemas::code::Action;
+use schemas::dataset::DatasetVersion;
 use schemas::decision::DecisionRequest;
 use schemas::ledger_entry::LedgerEvent;
 use schemas::transfer::{ReceiptSide, Transfer, TransferState};
@@ -31,7 +32,7 @@ use super::{
     BATCH_CHUNKS, BATCHES_MAX, Failure, MESSAGE_BYTES_MAX, OPENINGS_MAX, Peer, RANGE_CHUNKS_MAX,
 };
 use super::{receipts, status, sweep};
-use crate::materialise::{Artefacts, Pinned};
+use crate::materialise::{Artefacts, Pinned, identities};
 use crate::{Error, Hosted, Parts};
 
 /// How long this node waits for the catalog to bring a transfer that the consumer just opened.
@@ -99,7 +100,7 @@ impl TransferService {
             .map(Arc::clone)
             .ok_or_else(|| Status::not_found("the provider is not hosted here"))?;
         let view = self.parts.catalog.view();
-        let permit = permit(&self.parts, &view, &hosted, (&peer, &asked)).await?;
+        let granted = granted(&self.parts, &view, &hosted, (&peer, &asked)).await?;
         // Only now: a revocation terminates its transfers, and it is the gate's to say so.
         if !matches!(
             asked.state,
@@ -110,6 +111,13 @@ impl TransferService {
         let version = view
             .version(&asked.dataset, asked.version)
             .ok_or_else(|| Status::not_found("no such version"))?;
+        let permit = match granted {
+            Granted::Permit(permit) => *permit,
+            Granted::Measure(first) => {
+                let counted = self.counted(&hosted, &view, *first, &version.body);
+                Box::pin(counted).await?
+            }
+        };
         let pinned = self
             .artefacts
             .pin(&permit, &version.body)
@@ -133,6 +141,32 @@ impl TransferService {
             policy,
         };
         self.take_up(claim, release, pinned).await
+    }
+
+    /// Counts the persons that would leave, and asks the gate once more.
+    async fn counted(
+        &self,
+        hosted: &Hosted,
+        view: &View,
+        first: MeasurePermit,
+        version: &DatasetVersion,
+    ) -> Result<Permit, Status> {
+        let card = view.dataset(&version.dataset);
+        let standard = card
+            .and_then(|card| view.standard(&card.standard))
+            .ok_or_else(|| Status::not_found("no such standard"))?;
+        let identities = identities(standard).map_err(|error| status::failed(&error.into()))?;
+        let point = &hosted.point;
+        let count = point
+            .count(&first)
+            .map_err(|refusal| status::refused(&refusal))?;
+        let count = self
+            .artefacts
+            .count(&first, version, &identities, count)
+            .await
+            .map_err(|error| status::failed(&error.into()))?;
+        let second = point.measured(first, count).await;
+        second.map_err(|refusal| status::refused(&refusal))
     }
 
     /// The transfer of that identifier, once this replica has it.
@@ -284,12 +318,12 @@ impl TransferService {
 
 /// Asks the provider's gate on behalf of the peer. It judges what the peer claims; a claim that
 /// does not hold is refused there, and so stands in the ledger.
-async fn permit(
+async fn granted(
     parts: &Parts,
     view: &View,
     hosted: &Hosted,
     (peer, asked): (&Digest, &Transfer),
-) -> Result<Permit, Status> {
+) -> Result<Granted, Status> {
     let grant = view
         .grant(&asked.grant)
         .ok_or_else(|| Status::not_found("no such grant"))?;
@@ -316,7 +350,7 @@ async fn permit(
         trace: asked.id.to_string(),
         grant: Some(asked.grant.clone()),
     };
-    let answer = hosted.point.authorize(request, ask).await;
+    let answer = hosted.point.authorize_transfer(request, ask).await;
     answer.map_err(|refusal| status::refused(&refusal))
 }
 

@@ -392,8 +392,14 @@ impl World {
     /// The provider `port` with `steward`, the consumer `customs` with `analyst`, and the
     /// authority's node acting for both.
     pub async fn two_parties(&self) {
-        self.register(participant("port")).await;
-        self.register(participant("customs")).await;
+        self.parties(participant("port"), participant("customs"))
+            .await;
+    }
+
+    /// The same with other records of the two.
+    pub async fn parties(&self, port: Participant, customs: Participant) {
+        self.register(port).await;
+        self.register(customs).await;
         self.bind(person("steward", "port", Role::DataSteward))
             .await;
         self.bind(person("auditor", "port", Role::Auditor)).await;
@@ -460,13 +466,30 @@ impl World {
 
     /// `customs` asks for `dataset`, `port` agrees: the grant is `id`.
     pub async fn grant(&self, id: &str, dataset: &str, granted: Granted) {
+        self.agree(id, dataset, granted, Jurisdiction::MAINLAND, &["steward"])
+            .await;
+    }
+
+    /// The same for another place, with everyone's agreement that it takes. What leaves the
+    /// mainland is kept for 30 days.
+    pub async fn agree(
+        &self,
+        id: &str,
+        dataset: &str,
+        granted: Granted,
+        destination: Jurisdiction,
+        by: &[&str],
+    ) {
         let now = SystemClock::new().now();
         let from = now.plus_millis(-60_000);
         let period = Period {
             from,
             until: now.plus_millis(granted.lasts_ms),
         };
-        let request = request(id, dataset, period);
+        let request = AccessRequest {
+            destination,
+            ..request(id, dataset, period)
+        };
         let command = Command::SubmitRequest {
             request: Box::new(request.clone()),
         };
@@ -479,7 +502,7 @@ impl World {
             consumer: participant_id("customs"),
             terms: PartyOnly::Clear(ContractTerms {
                 onward_transfer: false,
-                retention_days: None,
+                retention_days: (!destination.is_mainland()).then_some(30),
                 text: String::new(),
             }),
             period,
@@ -496,7 +519,7 @@ impl World {
             masks: granted.masks,
             rows_max: granted.rows_max,
             purpose: purpose(),
-            destination: Jurisdiction::MAINLAND,
+            destination,
             period,
             state: GrantState::Active,
             ended_because: None,
@@ -506,12 +529,14 @@ impl World {
             contract: Box::new(contract),
             grant: Box::new(grant),
         };
-        let command = Command::DecideRequest {
-            request: request.id,
-            revision: 1,
-            decision,
-        };
-        self.person_does("steward", "port", command).await;
+        for person in by {
+            let command = Command::DecideRequest {
+                request: request.id.clone(),
+                revision: 1,
+                decision: decision.clone(),
+            };
+            self.person_does(person, "port", command).await;
+        }
     }
 
     pub async fn revoke(&self, grant: &str) {

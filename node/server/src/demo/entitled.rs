@@ -14,7 +14,7 @@ use schemas::{GrantId, Jurisdiction};
 
 use super::agency::Wish;
 use super::real::{Agencies, purpose, served};
-use super::story::{broken, ended, stays};
+use super::story::{broken, ended, leaves};
 use super::teller::{Teller, grouped};
 use crate::Error;
 
@@ -44,8 +44,8 @@ pub(super) fn tell(
     teller.step("real-border", &[]);
     let wish = wish("r-customs-abroad", dataset, Jurisdiction::HONG_KONG);
     let parties = (&agencies.guangzhou, &agencies.shenzhen);
-    // Nothing personal in it and no purpose of trade: the rule for all the rest.
-    stays(teller, parties, dataset, &wish, ReasonCode::X18)?;
+    // Nothing personal in it and no purpose of trade: the rule for all the rest lets it pass.
+    leaves(teller, parties, dataset, &wish, ReasonCode::X18)?;
     revoked(teller, agencies, &grant)
 }
 

@@ -363,6 +363,36 @@ pub(super) fn stays(
     Ok(())
 }
 
+/// What is wished for abroad leaves, and the provider's ledger says under which rule.
+pub(super) fn leaves(
+    teller: &Teller,
+    (provider, consumer): (&Agency<'_>, &Agency<'_>),
+    dataset: &Dataset,
+    wish: &Wish<'_>,
+    rule: ReasonCode,
+) -> Result<(), Error> {
+    let request = consumer.ask(wish)?;
+    let grant = provider.agree(dataset, &request.id, BTreeMap::new())?;
+    let job = consumer.fetch(&grant, &format!("demo-{}", wish.id))?;
+    if let Some(failure) = &job.failure {
+        return Err(broken("border", &failure.detail));
+    }
+    let under = entries(provider)?
+        .into_iter()
+        .rev()
+        .find_map(|(index, event)| match event {
+            LedgerEvent::Released { obligations, .. } => Some((index, obligations.export?)),
+            _ => None,
+        });
+    let Some((index, terms)) = under.filter(|(_, terms)| terms.rule == rule) else {
+        let why = format!("nothing left under rule {rule}");
+        return Err(broken("border", why));
+    };
+    teller.fact(&format!("{}  {}", terms.rule, terms.cites));
+    teller.line("left", &[("index", index.to_string())]);
+    Ok(())
+}
+
 /// The newest refusal about `dataset` in the provider's ledger.
 fn refusal(
     guangzhou: &Agency<'_>,

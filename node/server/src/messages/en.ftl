@@ -17,6 +17,7 @@ release = { $release }; both receipts stand in both ledgers; table at { $path }
 border = The same data is asked for in Hong Kong: that is an export
 refused = { $detail }
 on-ledger = the refusal is entry { $index } of Guangzhou's ledger
+left = it leaves, sealed; the release is entry { $index } of Guangzhou's ledger
 revocation = Guangzhou revokes a grant while its transfer runs
 stopped = the transfer stopped { $milliseconds } ms after the command: { $detail }
 proved = Every ledger verifies: each entry, the tree, every signed checkpoint

@@ -17,6 +17,7 @@ release = { $release }；双方回执均在双方台账；数据表位于 { $pat
 border = 同样的数据要送往香港：这是出境
 refused = { $detail }
 on-ledger = 该拒绝是广州台账的第 { $index } 条
+left = 准予出境并密封传输；该放行是广州台账的第 { $index } 条
 revocation = 传输进行中，广州撤销授权
 stopped = 命令发出 { $milliseconds } 毫秒后传输停止：{ $detail }
 proved = 全部台账通过校验：每条记录、整棵树、每个签名检查点
