@@ -18,6 +18,7 @@ mod decider;
 mod entry;
 mod error;
 pub mod facts;
+mod package;
 mod permit;
 mod point;
 pub mod principal;
@@ -28,6 +29,8 @@ pub mod witness;
 
 pub use clock::{CLOCK_OFFSET_MAX_MS, Clock, SystemClock};
 pub use error::Error;
+pub use ledger::package::{Language, Package};
+pub use ledger::{Filter, Page};
 pub use permit::{IngestCapability, MeasurePermit, Permit, PinnedArtefact, Refusal};
 pub use point::{Answered, Ask, EnforcementPoint, Parts};
 pub use reader::LedgerReader;
