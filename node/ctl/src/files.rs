@@ -38,14 +38,14 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// The bytes of a file that a stranger handed over; nothing when it is larger than any record.
-pub(crate) fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+/// The bytes of a file that a stranger handed over; nothing when it is larger than `most`.
+pub(crate) fn read_bounded(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Error> {
     let wrong = |e| Error::file("read", path, e);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(wrong)?;
-    let taken = file.take(RECORD_BYTES_MAX + 1).read_to_end(&mut bytes);
+    let taken = file.take(most + 1).read_to_end(&mut bytes);
     let taken = taken.map_err(wrong)?;
-    let fits = u64::try_from(taken).is_ok_and(|it| it <= RECORD_BYTES_MAX);
+    let fits = u64::try_from(taken).is_ok_and(|it| it <= most);
     Ok(fits.then_some(bytes))
 }
 
@@ -152,7 +152,8 @@ mod tests {
         let file = File::create(&path).unwrap();
         for (length, is_read) in [(0, true), (RECORD_BYTES_MAX, true), (1 << 40, false)] {
             file.set_len(length).unwrap();
-            assert_eq!(read_bounded(&path).unwrap().is_some(), is_read, "{length}");
+            let read = read_bounded(&path, RECORD_BYTES_MAX).unwrap();
+            assert_eq!(read.is_some(), is_read, "{length}");
         }
     }
 

@@ -1,7 +1,9 @@
-//! `ledger verify`: evidence and whole ledgers, without any node.
+//! `ledger verify`: evidence, packages and whole ledgers, without any node.
 //!
 //! It does not verify with code of its own: the ledger's pure modules do, the same that wrote it.
 //! It does not know whose key is whose either; whoever verifies brings the keys that he trusts.
+
+mod package;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +11,8 @@ use std::path::Path;
 use crypto::{Digest, PublicKey};
 use ledger::evidence::{self, Evidence};
 use ledger::fsck;
-use schemas::ledger_entry::LedgerIdentity;
+use ledger::package::FILE_BYTES_MAX;
+use schemas::ledger_entry::{Checkpoint, LedgerIdentity};
 use serde_json::{Value, json};
 
 use crate::cli::ledger::Verify;
@@ -33,6 +36,13 @@ const CHECKED: &[Column] = &[
 /// Checkpoint roots by ledger and size: two roots for one size are two histories.
 type Roots = BTreeMap<(LedgerIdentity, u64), Digest>;
 
+/// What is held against each other when several files are verified together.
+#[derive(Default)]
+struct Together {
+    roots: Roots,
+    packages: package::Packages,
+}
+
 /// Verifies each path and prints a verdict of each.
 ///
 /// # Errors
@@ -53,15 +63,16 @@ fn verdicts(it: &Verify) -> Result<Vec<Value>, Error> {
     for text in &it.keys {
         keys.extend(read_keys(text)?);
     }
-    let mut roots = Roots::new();
+    let mut together = Together::default();
     let mut checked = Vec::new();
     for path in &it.paths {
         checked.push(if path.is_dir() {
             check_folder(path, &keys)?
         } else {
-            check_file(path, &keys, &mut roots)?
+            check_file(path, &keys, &mut together)?
         });
     }
+    checked.extend(together.packages.unmatched());
     Ok(checked)
 }
 
@@ -82,12 +93,15 @@ fn judge(checked: &[Value]) -> Result<(), Error> {
 
 /// One evidence file. A file that is no evidence does not verify either: its bytes were changed,
 /// or it is another file.
-fn check_file(path: &Path, keys: &[PublicKey], roots: &mut Roots) -> Result<Value, Error> {
+fn check_file(path: &Path, keys: &[PublicKey], together: &mut Together) -> Result<Value, Error> {
     let file = path.display().to_string();
     let failed = |why: String| json!({"file": file, "verdict": "FAILED", "why": why});
-    let Some(bytes) = files::read_bounded(path)? else {
+    let Some(bytes) = files::read_bounded(path, FILE_BYTES_MAX)? else {
         return Ok(failed("it is larger than any evidence".to_owned()));
     };
+    if package::is_one(&bytes) {
+        return Ok(package::check(&file, &bytes, keys, together));
+    }
     let evidence: Evidence = match serde_json::from_slice(&bytes) {
         Ok(evidence) => evidence,
         Err(source) => return Ok(failed(source.to_string())),
@@ -109,14 +123,7 @@ fn check_file(path: &Path, keys: &[PublicKey], roots: &mut Roots) -> Result<Valu
         Err(source) => return Ok(failed(source.to_string())),
     };
     let point = &proven.checkpoint;
-    let known = roots
-        .entry((point.ledger.clone(), point.size))
-        .or_insert(point.root);
-    if *known != point.root {
-        let why = format!(
-            "two checkpoints of size {} have different roots: a fork",
-            point.size
-        );
+    if let Some(why) = forked(point, &mut together.roots) {
         return Ok(failed(why));
     }
     let event = serde_json::to_value(&proven.entry.event).unwrap_or_default();
@@ -128,6 +135,19 @@ fn check_file(path: &Path, keys: &[PublicKey], roots: &mut Roots) -> Result<Valu
         "at": proven.entry.at, "event": event["kind"], "entry": proven.entry,
         "key": proven.key,
     }))
+}
+
+/// Whether another file has another root for the same ledger and size.
+fn forked(point: &Checkpoint, roots: &mut Roots) -> Option<String> {
+    let known = roots
+        .entry((point.ledger.clone(), point.size))
+        .or_insert(point.root);
+    (*known != point.root).then(|| {
+        format!(
+            "two checkpoints of size {} have different roots: a fork",
+            point.size
+        )
+    })
 }
 
 /// A folder with a whole ledger.

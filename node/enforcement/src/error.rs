@@ -77,3 +77,15 @@ pub enum Error {
         why: String,
     },
 }
+
+impl Error {
+    /// What the caller asked of the ledger that cannot be answered as it was asked; none when
+    /// something else went wrong.
+    #[must_use]
+    pub fn question(&self) -> Option<String> {
+        match self {
+            Self::Ledger(error @ ledger::Error::Question { .. }) => Some(error.to_string()),
+            _ => None,
+        }
+    }
+}

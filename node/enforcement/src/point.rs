@@ -21,8 +21,8 @@ use schemas::{CommandId, GrantId, NodeId, ParticipantId, ReleaseId, Signed};
 
 use crate::counters::CounterHome;
 use crate::decider::{Decider, Deciders, Found, compile};
-use crate::entry::{bounded, entry};
 use crate::facts::{Circumstances, Leaving, gather, leaves, lets_rows_out};
+use crate::entry::{bounded, entry, gap};
 use crate::release::{RELEASE_LIFE_MAX_MS, Terms};
 use crate::{
     Clock, Error, Granted, IngestCapability, LedgerReader, MeasurePermit, Permit, PinnedArtefact,
@@ -112,8 +112,25 @@ impl Gate {
         trace: &str,
         event: LedgerEvent,
     ) -> Result<LedgerIndex, Error> {
+        if let Some(gap) = self.gap() {
+            let entry = entry(&*self.clock, &self.node, "gap", gap);
+            self.ledger.append(entry).await?;
+        }
         let entry = entry(&*self.clock, &self.node, trace, event);
         Ok(self.ledger.append(entry).await?)
+    }
+
+    /// What the first entry of a later life says: that entries were lost, and which was the last
+    /// checkpoint that others have of them. The node writes its first entry before it serves, so
+    /// nobody else writes at the same time.
+    fn gap(&self) -> Option<LedgerEvent> {
+        let identity = self.ledger.identity();
+        if identity.incarnation <= 1 || self.ledger.size() > 0 {
+            return None;
+        }
+        let view = self.catalog.view();
+        let known = view.checkpoint(&self.participant);
+        gap(identity, known.map(|it| &it.update.checkpoint.body))
     }
 }
 
@@ -498,6 +515,16 @@ impl EnforcementPoint {
         self.own(permit, Action::LedgerRead)?;
         let key = self.gate.signer.public().clone();
         Ok(LedgerReader::opened(self.gate.ledger.clone(), key))
+    }
+
+    /// The participant's key, which signs what it says of its ledger.
+    pub(crate) fn signer(&self) -> &dyn Signer {
+        &*self.gate.signer
+    }
+
+    /// Now, by the node's clock.
+    pub(crate) fn now(&self) -> schemas::Timestamp {
+        self.gate.clock.now()
     }
 
     /// A permit opens only what it was given for, at the gate that gave it.

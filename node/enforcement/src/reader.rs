@@ -5,8 +5,8 @@
 use crypto::merkle::{ConsistencyProof, InclusionProof};
 use crypto::{Digest, PublicKey};
 use ledger::{Evidence, Ledger};
+use schemas::Signed;
 use schemas::ledger_entry::{Checkpoint, LedgerEntry, LedgerIdentity, LedgerIndex};
-use schemas::{DatasetId, ParticipantId, Signed, Timestamp};
 
 use crate::Error;
 
@@ -20,6 +20,10 @@ pub struct LedgerReader {
 impl LedgerReader {
     pub(crate) fn opened(ledger: Ledger, key: PublicKey) -> Self {
         Self { ledger, key }
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Whose ledger, and which life of it.
@@ -80,40 +84,6 @@ impl LedgerReader {
     #[must_use]
     pub fn latest_checkpoint(&self) -> Option<Signed<Checkpoint>> {
         self.ledger.latest_checkpoint()
-    }
-
-    /// Entries about a dataset, ascending from `from`, at most `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Ledger`] when the index cannot be read.
-    pub fn of_dataset(
-        &self,
-        dataset: &DatasetId,
-        from: LedgerIndex,
-        limit: usize,
-    ) -> Result<Vec<LedgerIndex>, Error> {
-        Ok(self.ledger.of_dataset(dataset, from, limit)?)
-    }
-
-    /// Entries about a participant, ascending from `from`, at most `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Ledger`] when the index cannot be read.
-    pub fn of_participant(
-        &self,
-        participant: &ParticipantId,
-        from: LedgerIndex,
-        limit: usize,
-    ) -> Result<Vec<LedgerIndex>, Error> {
-        Ok(self.ledger.of_participant(participant, from, limit)?)
-    }
-
-    /// Entries from an instant on, at most `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Ledger`] when the index cannot be read.
-    pub fn since(&self, from: Timestamp, limit: usize) -> Result<Vec<LedgerIndex>, Error> {
-        Ok(self.ledger.since(from, limit)?)
     }
 
     /// One entry with everything that proves it under the newest checkpoint, for an auditor who

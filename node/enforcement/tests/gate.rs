@@ -298,4 +298,39 @@ async fn the_ledger_is_read_with_a_permit_and_checkpoints_are_witnessed() {
         .clone();
     let proven = ledger::evidence::verify(&evidence, &key).unwrap();
     assert_eq!(proven.entry, reader.read(permit.recorded_at()).unwrap());
+    let filter = enforcement::Filter {
+        action: Some("ledger.read".to_owned()),
+        ..Default::default()
+    };
+    let language = enforcement::Language::Zh;
+    let package = point.package(&permit, filter, language).await.unwrap();
+    let proven = ledger::package::verify(&package.unwrap(), &[key]).unwrap();
+    assert_eq!(proven.entries.len(), 1);
+    assert_eq!(proven.entries[0].0, permit.recorded_at());
+    assert_eq!(proven.witnesses, [participant_id("customs")].into());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_life_of_a_ledger_begins_with_a_gap_record() {
+    let world = founded(Grade::G1).await;
+    let started = || LedgerEvent::Started {
+        version: "0".to_owned(),
+    };
+    let first = world.point("port", "node-authority", world.ledger("port"));
+    first.record(started(), "t").await.unwrap();
+    let known = first.checkpoint_now().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut identity = known.body.ledger.clone();
+    identity.incarnation += 1;
+    let ledger = ledger::Ledger::open(dir.path(), identity, ledger::Options::default()).unwrap();
+    let second = world.point("port", "node-authority", ledger.clone());
+    for _ in 0..2 {
+        second.record(started(), "t").await.unwrap();
+    }
+    let LedgerEvent::Gap { last, .. } = ledger.read(LedgerIndex(0)).unwrap().event else {
+        panic!("no gap record");
+    };
+    assert_eq!(last.map(|it| *it), Some(known.body));
+    assert_eq!(ledger.read(LedgerIndex(1)).unwrap().event, started());
+    assert_eq!(ledger.size(), 3);
 }

@@ -1,14 +1,13 @@
-//! An entry's bytes, its leaf in the tree, and under which keys it is found again.
+//! An entry's bytes and its leaf in the tree.
 //!
 //! It does not store anything.
 
-use std::collections::BTreeSet;
-
 use crypto::{Digest, merkle};
-use schemas::ledger_entry::{LedgerEntry, LedgerEvent};
-use schemas::{DatasetId, ParticipantId, Timestamp, canonical};
+use schemas::canonical;
+use schemas::ledger_entry::LedgerEntry;
 
 use crate::Error;
+use crate::search::{Keys, keys};
 
 /// Largest entry in canonical bytes: what a canonical record may be at most. A decision over a
 /// thousand columns with full row filters stays below it.
@@ -19,14 +18,6 @@ pub(crate) struct Encoded {
     pub(crate) bytes: Vec<u8>,
     pub(crate) leaf: Digest,
     pub(crate) keys: Keys,
-}
-
-/// Under which keys an entry is found again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Keys {
-    pub(crate) at: Timestamp,
-    pub(crate) dataset: Option<DatasetId>,
-    pub(crate) participants: BTreeSet<ParticipantId>,
 }
 
 /// The canonical bytes of an entry, its leaf digest and its keys.
@@ -52,42 +43,4 @@ pub(crate) fn encode(entry: &LedgerEntry) -> Result<Encoded, Error> {
 /// [`Error::Record`] when the bytes are not an entry in canonical form.
 pub fn decode(bytes: &[u8]) -> Result<LedgerEntry, Error> {
     Ok(canonical::from_bytes(bytes)?)
-}
-
-pub(crate) fn keys(entry: &LedgerEntry) -> Keys {
-    let mut dataset = None;
-    let mut participants = BTreeSet::new();
-    match &entry.event {
-        LedgerEvent::Decided { request, facts, .. } => {
-            dataset.clone_from(&request.dataset);
-            participants.insert(request.principal.participant.clone());
-            if let Some(grant) = &facts.grant {
-                participants.insert(grant.consumer.clone());
-                participants.insert(grant.provider.clone());
-            }
-        }
-        LedgerEvent::Released {
-            dataset: released, ..
-        } => dataset = Some(released.clone()),
-        LedgerEvent::Published {
-            dataset: published, ..
-        } => dataset = Some(published.clone()),
-        LedgerEvent::Receipt { receipt } => {
-            dataset = Some(receipt.body.dataset.clone());
-            participants.insert(receipt.body.participant.clone());
-        }
-        LedgerEvent::Enrolled { participant, .. } => {
-            participants.insert(participant.clone());
-        }
-        LedgerEvent::ReleaseEnded { .. }
-        | LedgerEvent::SignedIn { .. }
-        | LedgerEvent::PolicyInForce { .. }
-        | LedgerEvent::Started { .. }
-        | LedgerEvent::Gap { .. } => {}
-    }
-    Keys {
-        at: entry.at,
-        dataset,
-        participants,
-    }
 }

@@ -122,6 +122,15 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// What is asked for cannot be answered as it is asked.
+    #[error("{why}")]
+    Question {
+        /// What is wrong with it, and what to ask instead.
+        why: String,
+    },
+    /// The index holds what nobody wrote. Opening the ledger again rebuilds it.
+    #[error("the ledger's index is damaged; open the ledger again, which rebuilds it")]
+    IndexDamaged,
     /// A record has no canonical bytes, or bytes are not a record.
     #[error("read or write a record")]
     Record(#[from] schemas::Error),

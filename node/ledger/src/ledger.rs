@@ -2,6 +2,7 @@
 //!
 //! It does not write; it queues for the writer and reads what is durable.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -11,17 +12,22 @@ use std::thread::JoinHandle;
 use crypto::merkle::{ConsistencyProof, InclusionProof};
 use crypto::{Digest, Label, PublicKey, Signer};
 use schemas::ledger_entry::{Checkpoint, LedgerEntry, LedgerIdentity, LedgerIndex};
-use schemas::{DatasetId, ParticipantId, Signed, Timestamp, canonical};
+use schemas::{Signed, Timestamp, canonical};
 use tokio::sync::oneshot;
 
 use crate::entry;
 use crate::evidence::Evidence;
+use crate::findings::{Finding, Look, Thresholds, Watch, What};
 use crate::log::{Append, Message, StoreCheckpoint};
+use crate::search::{Filter, Page, Term};
 use crate::state::State;
 use crate::{Error, Options, open};
 
 /// Most entries that one [`Ledger::scan`] or search returns: a page, not the ledger.
 pub const SCAN_ENTRIES_MAX: usize = 1_000;
+
+/// Most entries that one [`Ledger::look`] reads: some seconds.
+pub const LOOK_ENTRIES_MAX: u64 = 200_000;
 
 /// Most bytes that one [`Ledger::scan`] returns, not counting the entry that exceeds it.
 pub const SCAN_BYTES_MAX: usize = 16 << 20;
@@ -36,6 +42,7 @@ struct Shared {
     state: Arc<State>,
     queue: Mutex<Option<SyncSender<Message>>>,
     queue_bytes_max: usize,
+    thresholds: Thresholds,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// One checkpoint is made after the other.
     checkpointing: tokio::sync::Mutex<()>,
@@ -54,6 +61,7 @@ impl Ledger {
     /// [`Error::File`] and [`Error::Index`] when the disk does not do its part.
     pub fn open(dir: &Path, identity: LedgerIdentity, options: Options) -> Result<Self, Error> {
         let queue_bytes_max = options.queue_bytes_max;
+        let thresholds = options.findings.clone();
         let (sender, receiver) = sync_channel(options.queue_entries_max.max(1));
         let writer = open::open(dir, &identity, options)?;
         let state = writer.state.clone();
@@ -66,6 +74,7 @@ impl Ledger {
                 state,
                 queue: Mutex::new(Some(sender)),
                 queue_bytes_max,
+                thresholds,
                 writer: Mutex::new(Some(thread)),
                 checkpointing: tokio::sync::Mutex::new(()),
             }),
@@ -163,48 +172,101 @@ impl Ledger {
         Ok(page)
     }
 
-    /// Indices of entries about a dataset, from `from` on, at most `limit` and
-    /// [`SCAN_ENTRIES_MAX`].
+    /// Entries that match, ascending from `from`, at most `limit` and [`SCAN_ENTRIES_MAX`]; with
+    /// `size` only those below it, which is how the pages of one answer stay the same while the
+    /// ledger grows. Some milliseconds, whatever the filter, over millions of entries.
     ///
     /// # Errors
-    /// [`Error::Index`] when the index cannot be read.
-    pub fn of_dataset(
+    /// [`Error::Question`] for a span of time that holds nothing; [`Error::Index`] and
+    /// [`Error::IndexDamaged`] when the index cannot be read: opening the ledger again rebuilds
+    /// it.
+    pub fn search(
         &self,
-        dataset: &DatasetId,
+        filter: &Filter,
         from: LedgerIndex,
+        size: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<LedgerIndex>, Error> {
-        self.shared
-            .state
-            .index
-            .of_dataset(dataset, from, limit.min(SCAN_ENTRIES_MAX))
+    ) -> Result<Page, Error> {
+        filter.check()?;
+        let state = &self.shared.state;
+        let indexed = state.indexed.load(Ordering::Acquire);
+        let size = size.map_or(indexed, |size| size.min(indexed));
+        let (terms, limit) = (filter.terms(), limit.min(SCAN_ENTRIES_MAX));
+        state.index.search(&terms, filter, from, size, limit)
     }
 
-    /// Indices of entries that name a participant as asking, providing or receiving.
-    ///
-    /// # Errors
-    /// As [`Ledger::of_dataset`].
-    pub fn of_participant(
+    /// Entries below `size` that have one term, by the thousand.
+    pub(crate) fn search_term(
         &self,
-        participant: &ParticipantId,
+        term: &Term,
         from: LedgerIndex,
-        limit: usize,
-    ) -> Result<Vec<LedgerIndex>, Error> {
-        self.shared
-            .state
-            .index
-            .of_participant(participant, from, limit.min(SCAN_ENTRIES_MAX))
+        size: u64,
+    ) -> Result<Page, Error> {
+        let state = &self.shared.state;
+        let size = size.min(state.indexed.load(Ordering::Acquire));
+        let terms = BTreeSet::from([term.clone()]);
+        let (filter, limit) = (Filter::default(), SCAN_ENTRIES_MAX);
+        state.index.search(&terms, &filter, from, size, limit)
     }
 
-    /// Indices of entries whose time is `from` or later, by time.
+    /// An entry's bytes as recorded, checked against the tree.
+    pub(crate) fn entry_bytes(&self, index: LedgerIndex) -> Result<Vec<u8>, Error> {
+        self.shared.state.entry_bytes(index)
+    }
+
+    /// Why the index for searches had to be begun anew when the ledger was opened; none when it
+    /// was whole, or when there was none yet. Nothing is lost: it is made from the entries.
+    #[must_use]
+    pub fn index_rebuilt(&self) -> Option<&'static str> {
+        self.shared.state.index.rebuilt()
+    }
+
+    /// Looks for what an auditor should look at, among the newest [`LOOK_ENTRIES_MAX`] entries, and
+    /// whether a checkpoint that others have (`known`) is of these entries. Unusual access is
+    /// raised from `learn_until` on. Reads and blocks: about 20 microseconds an entry.
     ///
     /// # Errors
-    /// As [`Ledger::of_dataset`].
-    pub fn since(&self, from: Timestamp, limit: usize) -> Result<Vec<LedgerIndex>, Error> {
-        self.shared
-            .state
-            .index
-            .since(from, limit.min(SCAN_ENTRIES_MAX))
+    /// As [`Ledger::read`].
+    pub fn look(
+        &self,
+        now: Timestamp,
+        learn_until: Option<Timestamp>,
+        known: Option<&Checkpoint>,
+    ) -> Result<Look, Error> {
+        let mut watch = Watch::new(self.shared.thresholds.clone(), learn_until);
+        let size = self.size();
+        let mut next = LedgerIndex(size.saturating_sub(LOOK_ENTRIES_MAX));
+        while next.0 < size {
+            let page = self.scan(next, SCAN_ENTRIES_MAX)?;
+            let Some((last, _)) = page.last() else {
+                break;
+            };
+            next = LedgerIndex(last.0 + 1);
+            for (index, entry) in page {
+                watch.see(index, &entry);
+            }
+        }
+        let mut look = watch.finish(now);
+        let ours = known.filter(|it| it.ledger == *self.identity());
+        if let Some(known) = ours
+            && self.shared.state.tree().holds(known).is_err()
+        {
+            look.add(vec![Finding {
+                what: What::Fork {
+                    one: Box::new(known.clone()),
+                    other: None,
+                },
+                at: known.at,
+                entries: Vec::new(),
+            }]);
+        }
+        Ok(look)
+    }
+
+    /// Bytes that the index's files take.
+    #[must_use]
+    pub fn index_bytes(&self) -> u64 {
+        self.shared.state.index.bytes()
     }
 
     /// Durable entries that searches do not find yet, because the index could not be written.

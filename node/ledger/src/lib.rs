@@ -15,9 +15,10 @@
 //!
 //! | part | modules |
 //! |---|---|
-//! | pure: no disk, no clock | [`entry`], [`tree`], [`proof`], [`checkpoint`], `segment`, `scan` |
+//! | pure: no disk, no clock | [`entry`], [`tree`], [`proof`], [`checkpoint`], [`search`], |
+//! | | [`findings`], `postings`, `segment`, `scan` |
 //! | shell | `store`, `active`, `append` (files), `walk`, `log` (writer), `index`, [`Ledger`] |
-//! | verification | [`fsck`] (a whole ledger), [`evidence`] (one entry, offline) |
+//! | verification | [`fsck`] (a whole ledger), [`evidence`] (one entry), [`package`] (many) |
 //!
 //! # When a broken end is a crash and when it is damage
 //!
@@ -44,6 +45,7 @@ pub mod checkpoint;
 pub mod entry;
 mod error;
 pub mod evidence;
+pub mod findings;
 pub mod fsck;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -51,10 +53,15 @@ pub mod fuzz;
 mod index;
 mod ledger;
 mod log;
+#[doc(hidden)]
+pub mod measure;
 mod open;
 mod options;
+pub mod package;
+mod postings;
 pub mod proof;
 mod scan;
+pub mod search;
 mod segment;
 mod state;
 mod store;
@@ -66,8 +73,9 @@ mod walk;
 pub use entry::ENTRY_BYTES_MAX;
 pub use error::Error;
 pub use evidence::Evidence;
-pub use ledger::{Ledger, SCAN_BYTES_MAX, SCAN_ENTRIES_MAX};
+pub use ledger::{LOOK_ENTRIES_MAX, Ledger, SCAN_BYTES_MAX, SCAN_ENTRIES_MAX};
 pub use options::{
     BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Options, PREALLOCATION_BYTES, QUEUE_BYTES_MAX,
     QUEUE_ENTRIES_MAX, SEGMENT_BYTES, SEGMENT_BYTES_MAX,
 };
+pub use search::{Filter, Page};

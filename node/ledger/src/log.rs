@@ -108,26 +108,25 @@ impl Writer {
         if let Some(place) = places.first() {
             self.state.add_segment(place.segment);
         }
+        self.state.add_offsets(places);
+        let mut replies = Vec::with_capacity(batch.len());
+        let mut found = Vec::with_capacity(batch.len());
         let from = {
             let mut tree = self.state.tree_mut();
             let from = tree.size();
-            for append in &batch {
+            for append in batch {
                 tree.push(append.encoded.leaf);
+                found.push(append.encoded.keys);
+                replies.push(append.reply);
             }
             from
         };
-        let mut replies = Vec::with_capacity(batch.len());
-        let mut found = Vec::with_capacity(batch.len());
-        for (append, place) in batch.into_iter().zip(places) {
-            found.push((*place, append.encoded.keys));
-            replies.push(append.reply);
-        }
-        // The entries are durable whatever the index says: reading falls back to the segment, and
-        // the next opening completes the index.
+        // The entries are durable whatever the index says: reading does not need it, and the next
+        // opening completes it.
+        let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
         if self.state.indexed.load(Ordering::Acquire) == from
-            && self.state.index.add(from, &found).is_ok()
+            && self.state.index.add(found, &self.state.tree()).is_ok()
         {
-            let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
             self.state
                 .indexed
                 .store(from.saturating_add(count), Ordering::Release);

@@ -11,14 +11,15 @@ use schemas::ledger_entry::{Checkpoint, LedgerIdentity};
 
 use crate::active;
 use crate::append::Appender;
-use crate::entry::{self, Keys};
+use crate::entry;
 use crate::fsck::DamageKind;
 use crate::index::Index;
 use crate::log::Writer;
 use crate::scan::Found;
+use crate::search::{Keys, keys};
 use crate::segment::{SegmentHeader, Stream};
-use crate::state::State;
-use crate::store::{self, Place};
+use crate::state::{self, State};
+use crate::store;
 use crate::tree::Tree;
 use crate::walk::{Visitor, Walk, walk};
 use crate::{Error, Options, checkpoint};
@@ -44,11 +45,10 @@ pub(crate) fn open(
         .transpose()?;
     let signed = latest.as_ref().map_or(0, |latest| latest.body.size);
 
-    let mut read = Entries::new(index, entries_known);
-    let entries = walk(dir, Stream::Entries, Some(identity), &mut read)?;
-    read.flush();
-    if let Some(failed) = read.index_error.take() {
-        return Err(failed);
+    let (mut entries, mut read) = read_entries(dir, identity, index)?;
+    if !read.index.is_about(&read.tree) {
+        let index = read.index.begin_anew(dir, "it is about other entries")?;
+        (entries, read) = read_entries(dir, identity, index)?;
     }
     refuse_damage(&entries, Stream::Entries, entries_known.max(signed))?;
     refuse_missing(&entries, &checkpoints)?;
@@ -68,7 +68,7 @@ pub(crate) fn open(
         identity.clone(),
         read.index,
         read.tree,
-        segments,
+        (segments, read.offsets),
     );
     state.add_segment(entries.newest());
     state.index.set_checkpoints(checkpoints.next())?;
@@ -82,6 +82,20 @@ pub(crate) fn open(
         options,
         lock,
     })
+}
+
+fn read_entries(
+    dir: &Path,
+    identity: &LedgerIdentity,
+    index: Index,
+) -> Result<(Walk, Entries), Error> {
+    let mut read = Entries::new(index);
+    let entries = walk(dir, Stream::Entries, Some(identity), &mut read)?;
+    read.flush();
+    match read.index_error.take() {
+        Some(failed) => Err(failed),
+        None => Ok((entries, read)),
+    }
 }
 
 /// Makes the directories and takes the lock.
@@ -204,32 +218,32 @@ impl Visitor for Checkpoints {
 /// Builds the tree and brings the index up to date.
 struct Entries {
     tree: Tree,
+    offsets: Vec<u32>,
     index: Index,
     indexed: u64,
-    pending: Vec<(Place, Keys)>,
+    pending: Vec<Keys>,
     index_error: Option<Error>,
 }
 
 impl Entries {
-    fn new(index: Index, indexed: u64) -> Self {
+    fn new(index: Index) -> Self {
         Self {
             tree: Tree::new(),
+            offsets: Vec::new(),
+            indexed: index.indexed(),
             index,
-            indexed,
             pending: Vec::new(),
             index_error: None,
         }
     }
 
     fn flush(&mut self) {
-        if self.pending.is_empty() || self.index_error.is_some() {
-            return;
+        let pending = std::mem::take(&mut self.pending);
+        if self.index_error.is_none()
+            && let Err(failed) = self.index.add(pending, &self.tree)
+        {
+            self.index_error = Some(failed);
         }
-        match self.index.add(self.indexed, &self.pending) {
-            Ok(()) => self.indexed += u64::try_from(self.pending.len()).unwrap_or(u64::MAX),
-            Err(failed) => self.index_error = Some(failed),
-        }
-        self.pending.clear();
     }
 }
 
@@ -238,18 +252,15 @@ impl Visitor for Entries {
         prior_root_differs(&self.tree, header)
     }
 
-    fn record(&mut self, segment: u64, found: &Found, payload: &[u8]) -> Option<String> {
+    fn record(&mut self, _segment: u64, found: &Found, payload: &[u8]) -> Option<String> {
         self.tree.push(found.leaf);
+        self.offsets.push(state::offset(found.offset));
         if found.index >= self.indexed {
             let entry = match entry::decode(payload) {
                 Ok(entry) => entry,
                 Err(why) => return Some(format!("not an entry in canonical form: {why}")),
             };
-            let place = Place {
-                segment,
-                offset: found.offset,
-            };
-            self.pending.push((place, entry::keys(&entry)));
+            self.pending.push(keys(&entry));
             if self.pending.len() >= CATCH_UP_ENTRIES {
                 self.flush();
             }

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::findings::Thresholds;
+
 /// Size at which a segment is sealed and the next begun. Small enough to be read at once when the
 /// ledger opens, large enough that a year of a busy node is a few hundred files.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
@@ -45,6 +47,8 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// Entries written with one sync; at least 1.
     pub batch_entries_max: usize,
+    /// From when on something in the entries is worth a look.
+    pub findings: Thresholds,
 }
 
 impl Default for Options {
@@ -55,6 +59,7 @@ impl Default for Options {
             queue_entries_max: QUEUE_ENTRIES_MAX,
             queue_bytes_max: QUEUE_BYTES_MAX,
             batch_entries_max: BATCH_ENTRIES_MAX,
+            findings: Thresholds::default(),
         }
     }
 }

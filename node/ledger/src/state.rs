@@ -14,6 +14,7 @@ use schemas::ledger_entry::{Checkpoint, LedgerIdentity, LedgerIndex};
 use crate::index::Index;
 use crate::scan::scan;
 use crate::segment::{SegmentHeader, Stream};
+use crate::store::Place;
 use crate::tree::Tree;
 use crate::{Error, store};
 
@@ -30,6 +31,9 @@ pub(crate) struct State {
     latest: RwLock<Option<Signed<Checkpoint>>>,
     /// First index of each segment.
     segments: RwLock<BTreeSet<u64>>,
+    /// Where each entry begins in its segment, in bytes: four bytes an entry, since no segment has
+    /// more than 512 MiB.
+    offsets: RwLock<Vec<u32>>,
 }
 
 impl State {
@@ -38,18 +42,19 @@ impl State {
         identity: LedgerIdentity,
         index: Index,
         tree: Tree,
-        segments: BTreeSet<u64>,
+        (segments, offsets): (BTreeSet<u64>, Vec<u32>),
     ) -> Self {
         Self {
             dir,
             identity,
+            indexed: AtomicU64::new(index.indexed()),
             index,
-            indexed: AtomicU64::new(tree.size()),
             waiting: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
             tree: RwLock::new(tree),
             latest: RwLock::new(None),
             segments: RwLock::new(segments),
+            offsets: RwLock::new(offsets),
         }
     }
 
@@ -81,6 +86,21 @@ impl State {
             .insert(first);
     }
 
+    /// Remembers where the newest entries begin.
+    pub(crate) fn add_offsets(&self, places: &[Place]) {
+        let mut offsets = self.offsets.write().unwrap_or_else(PoisonError::into_inner);
+        offsets.extend(places.iter().map(|place| offset(place.offset)));
+    }
+
+    fn place_of(&self, index: LedgerIndex) -> Option<Place> {
+        let offsets = self.offsets.read().unwrap_or_else(PoisonError::into_inner);
+        let offset = offsets.get(usize::try_from(index.0).ok()?)?;
+        Some(Place {
+            segment: self.segment_of(index),
+            offset: u64::from(*offset),
+        })
+    }
+
     fn segment_of(&self, index: LedgerIndex) -> u64 {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         segments
@@ -90,11 +110,11 @@ impl State {
             .unwrap_or_default()
     }
 
-    /// An entry's bytes, which hash to its leaf in the tree. Where the index lags or is wrong, the
-    /// segment is searched: the index is a convenience, the tree is what counts.
+    /// An entry's bytes, which hash to its leaf in the tree. Where they do not, the segment is
+    /// searched, so that the error says what is there.
     pub(crate) fn entry_bytes(&self, index: LedgerIndex) -> Result<Vec<u8>, Error> {
         let leaf = self.tree().leaf(index)?;
-        if let Ok(Some(place)) = self.index.place(index)
+        if let Some(place) = self.place_of(index)
             && let Ok(Some(bytes)) = store::read_payload(&self.dir, place)
             && leaf_digest(&bytes) == leaf
         {
@@ -130,4 +150,10 @@ impl State {
         }
         Ok(bytes.to_vec())
     }
+}
+
+/// An offset as it is remembered; one that does not fit is never that of an entry, and the segment
+/// is searched instead.
+pub(crate) fn offset(offset: u64) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
 }

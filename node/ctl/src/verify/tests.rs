@@ -52,6 +52,81 @@ fn write(dir: &Path, version: &str) -> (PathBuf, PathBuf, PublicKey) {
     (folder, file, key.public().clone())
 }
 
+/// A package of three entries of the same ledger.
+fn pack(dir: &Path, key: &SoftwareKey) -> PathBuf {
+    let identity = LedgerIdentity {
+        participant: ParticipantId::parse("gd.gz").unwrap(),
+        incarnation: 1,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let package = runtime.block_on(async {
+        let ledger = Ledger::open(&dir.join("packed"), identity, Options::default()).unwrap();
+        for number in 0..3 {
+            let entry = LedgerEntry {
+                at: Timestamp::from_millis(1_790_000_000_000 + number),
+                node: NodeId::parse("node-1").unwrap(),
+                clock_trusted: true,
+                trace: format!("trace-{number}"),
+                event: LedgerEvent::Started {
+                    version: "1".to_owned(),
+                },
+            };
+            ledger.append(entry).await.unwrap();
+        }
+        let at = Timestamp::from_millis(1_790_000_001_000);
+        ledger.checkpoint(key, at).await.unwrap();
+        let order = ledger::package::Order {
+            filter: ledger::Filter::default(),
+            language: ledger::package::Language::Zh,
+            at,
+            witnessed: None,
+            keys: vec![ledger::package::KeyOf {
+                participant: ParticipantId::parse("gd.gz").unwrap(),
+                node: None,
+                key: key.public().clone(),
+            }],
+        };
+        let package = ledger.package(order, key).await.unwrap();
+        ledger.close().await;
+        package
+    });
+    let file = dir.join("package.json");
+    // As `export-evidence` writes it: the node's answer, read and indented.
+    let answer = serde_json::to_value(&package).unwrap();
+    std::fs::write(&file, crate::output::indented(&answer)).unwrap();
+    file
+}
+
+#[test]
+fn a_package_verifies_with_the_right_key_until_it_is_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = SoftwareKey::generate().unwrap();
+    let file = pack(dir.path(), &key);
+    let it = Verify {
+        paths: vec![file.clone()],
+        keys: vec![key.public().to_string()],
+    };
+    let said = verdicts(&it).unwrap();
+    assert_eq!(
+        (&said[0]["verdict"], &said[0]["matched"], &said[0]["size"]),
+        (&json!("VERIFIED"), &json!(3), &json!(3)),
+        "{said:?}"
+    );
+    verdict(&[&file], &[]).unwrap();
+    let stranger = SoftwareKey::generate().unwrap();
+    let refused = verdict(&[&file], &[stranger.public()]).unwrap_err();
+    assert_eq!(refused.exit_code(), 6);
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (from, to) in [("trace-1", "trace-7"), ("/1\"", "/2\""), ("{", "[")] {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&file, text.replacen(from, to, 1)).unwrap();
+        let refused = verdict(&[&file], &[key.public()]).unwrap_err();
+        assert_eq!(refused.exit_code(), 6, "{from}");
+    }
+}
+
 fn verdict(paths: &[&Path], keys: &[&PublicKey]) -> Result<(), Error> {
     let it = Verify {
         paths: paths.iter().map(|it| it.to_path_buf()).collect(),

@@ -8,7 +8,9 @@ mod append;
 mod crash;
 mod damage;
 mod fuzz;
+mod package;
 mod proofs;
+mod search;
 
 use std::path::Path;
 

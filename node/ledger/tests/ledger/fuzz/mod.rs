@@ -63,3 +63,14 @@ fn changed_evidence() {
     };
     fuzz.run(targets::ledger_evidence);
 }
+
+#[test]
+fn changed_packages() {
+    let fuzz = Fuzz {
+        name: "ledger_package",
+        seeds: &[serde_json::to_vec(&*targets::PACKAGE).unwrap()],
+        words: WORDS,
+        runs: 1_000,
+    };
+    fuzz.run(targets::ledger_package);
+}

@@ -6,9 +6,10 @@
 use std::sync::LazyLock;
 
 use crypto::merkle::{Tree, leaf_digest};
-use crypto::{Label, SecretKey};
+use crypto::{Label, SecretKey, SoftwareKey};
 use ledger::evidence::{self, Evidence};
-use ledger::{checkpoint, entry};
+use ledger::package::{self, KeyOf, Language, Order, Package};
+use ledger::{Filter, Ledger, Options, checkpoint, entry};
 use schemas::ledger_entry::{Checkpoint, LedgerEntry, LedgerEvent, LedgerIdentity, LedgerIndex};
 use schemas::{DatasetId, NodeId, ParticipantId, Signed, Timestamp, canonical};
 
@@ -117,6 +118,56 @@ pub(crate) fn ledger_evidence(bytes: &[u8]) -> bool {
         assert_eq!(proven.checkpoint, SAMPLE.checkpoint.body);
         let at = usize::try_from(proven.index.0).expect("a small number");
         assert_eq!(SAMPLE.entries.get(at), Some(&proven.entry));
+    }
+    true
+}
+
+/// A package of the sample's entries, as the ledger makes it, and its participant's key.
+pub(crate) static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().expect("a folder");
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let identity = SAMPLE.checkpoint.body.ledger.clone();
+    let at = SAMPLE.checkpoint.body.at;
+    runtime.expect("a runtime").block_on(async {
+        let options = Options {
+            preallocation_bytes: 4_096,
+            ..Options::default()
+        };
+        let ledger = Ledger::open(dir.path(), identity.clone(), options).expect("a ledger");
+        for entry in &SAMPLE.entries {
+            ledger.append(entry.clone()).await.expect("appended");
+        }
+        ledger.checkpoint(&*PACKAGE_KEY, at).await.expect("signed");
+        let order = Order {
+            filter: Filter::default(),
+            language: Language::En,
+            at,
+            witnessed: None,
+            keys: vec![KeyOf {
+                participant: identity.participant,
+                node: None,
+                key: PACKAGE_KEY.public().clone(),
+            }],
+        };
+        ledger
+            .package(order, &*PACKAGE_KEY)
+            .await
+            .expect("a package")
+    })
+});
+
+static PACKAGE_KEY: LazyLock<SoftwareKey> =
+    LazyLock::new(|| SoftwareKey::generate().expect("random bytes"));
+
+/// A file of a package: it proves what is in the ledger or nothing.
+pub(crate) fn ledger_package(bytes: &[u8]) -> bool {
+    let Ok(read) = serde_json::from_slice::<Package>(bytes) else {
+        return false;
+    };
+    let key = PACKAGE_KEY.public().clone();
+    if let Ok(proven) = package::verify(&read, &[key]) {
+        assert_eq!(read, *PACKAGE, "a package was changed and still holds");
+        assert_eq!(proven.entries.len(), SAMPLE.entries.len());
     }
     true
 }
