@@ -18,6 +18,7 @@ pub mod state;
 pub mod view;
 
 pub use error::Error;
+pub use raft::backup::{Backup, RestoreOptions, restore};
 pub use raft::batcher::Applied;
 pub use raft::catalog::{Catalog, Status};
 pub use raft::clock::Clock;

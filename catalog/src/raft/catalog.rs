@@ -12,9 +12,10 @@ use openraft::error::{InitializeError, RaftError};
 use openraft::storage::RaftStateMachine;
 use schemas::NodeId;
 use schemas::command::{Command, Outcome, SignedProposal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::raft::backup::BACKUPS_AT_ONCE_MAX;
 use crate::raft::batcher::{Applied, Batcher, Sender};
 use crate::raft::clock::{Clock, steady};
 use crate::raft::directory::Directory;
@@ -264,6 +265,10 @@ impl Catalog {
         }
     }
 
+    pub(crate) fn member(&self) -> &Member {
+        &self.running.member
+    }
+
     #[cfg(test)]
     pub(crate) fn log(&self) -> &LogStore {
         &self.running.member.log
@@ -395,6 +400,7 @@ pub(crate) async fn join(
         sender,
         answer: options.answer,
         admitted,
+        backups: Arc::new(Semaphore::new(BACKUPS_AT_ONCE_MAX)),
     });
     let ticks = tick(Arc::clone(&member), options.tick, stopping.clone());
     let refreshes = refresh(Arc::clone(&member), stopping.clone());

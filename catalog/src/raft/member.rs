@@ -10,7 +10,7 @@ use schemas::CommandId;
 use schemas::NodeId;
 use schemas::Timestamp;
 use schemas::command::{Author, Command, Proposal, SignedProposal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::raft::batcher::{Sender, followed_by_another, leader};
 use crate::raft::clock::{elapsed, elapsed_ms, steady};
@@ -37,6 +37,8 @@ pub(crate) struct Member {
     pub(crate) answer: Duration,
     /// Whether this member may take part; see [`Member::admit`].
     pub(crate) admitted: watch::Sender<bool>,
+    /// Who may write a backup now.
+    pub(crate) backups: Arc<Semaphore>,
 }
 
 impl Member {

@@ -13,6 +13,7 @@
 //! ```
 
 mod ahead;
+pub(crate) mod backup;
 pub(crate) mod batcher;
 mod blocking;
 pub(crate) mod catalog;

@@ -172,7 +172,7 @@ pub(crate) fn empty() -> Position {
 
 /// One file says in which form everything in the directory is, so that an old program does not
 /// read half of what a new one wrote.
-fn check_format(dir: &Path) -> Result<(), Error> {
+pub(crate) fn check_format(dir: &Path) -> Result<(), Error> {
     let path = dir.join("format");
     match fs::read_to_string(&path) {
         Ok(text) => {
