@@ -311,6 +311,9 @@ async fn assemble(
     opened
         .log
         .stood(start.raft_number, &position.membership, position.last)?;
+    if opened.is_newer {
+        flusher.replace(position.clone());
+    }
     let published = Arc::new(Published::new(position.state.clone()));
     let bootstrap = start.options.bootstrap.clone();
     let directory = Arc::new(Directory::new(Arc::clone(&published), bootstrap));

@@ -25,6 +25,7 @@ mod founding;
 mod grant;
 mod instrument;
 mod limits;
+mod load;
 mod node;
 mod participant;
 mod person;
