@@ -14,6 +14,7 @@ extern crate self as catalog;
 
 mod error;
 mod raft;
+pub mod search;
 pub mod state;
 pub mod view;
 

@@ -32,6 +32,7 @@ use crate::raft::published::Published;
 use crate::raft::server::serve;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::types::{Raft, TypeConfig};
+use crate::search::{Found, Query, Searcher};
 use crate::state::{Batch, EncodedProposal, State};
 use crate::{Error, View};
 
@@ -45,6 +46,7 @@ struct Running {
     member: Arc<Member>,
     batcher: Batcher,
     flusher: Arc<Flusher>,
+    searcher: Searcher,
     damage: Option<String>,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -110,13 +112,16 @@ impl Catalog {
             member,
             batcher,
             flusher,
+            searcher: Searcher::default(),
             damage,
             stop,
             tasks: Mutex::new(tasks),
         };
-        Ok(Self {
+        let catalog = Self {
             running: Arc::new(running),
-        })
+        };
+        catalog.index_ahead();
+        Ok(catalog)
     }
 
     /// Founds the federation: initialises Raft with this member as its only voter and applies the
@@ -217,6 +222,23 @@ impl Catalog {
     /// [`Error::NoLeader`], [`Error::TimedOut`], [`Error::Membership`].
     pub async fn linearizable(&self) -> Result<Arc<View>, Error> {
         self.running.member.linearizable().await
+    }
+
+    /// Finds datasets in the newest view on this node. The first search after a start indexes all
+    /// of them, unless that was done meanwhile; later ones index what has changed.
+    #[must_use]
+    pub fn search(&self, query: &Query<'_>) -> Found {
+        self.running.searcher.search(&self.view(), query)
+    }
+
+    /// Indexes what was opened before anybody searches, on a thread of its own.
+    fn index_ahead(&self) {
+        let ahead = Arc::downgrade(&self.running);
+        tokio::task::spawn_blocking(move || {
+            if let Some(running) = ahead.upgrade() {
+                running.searcher.follow(&running.member.published.view());
+            }
+        });
     }
 
     /// Milliseconds since this replica last knew that its view was current; the largest number
