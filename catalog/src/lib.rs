@@ -19,6 +19,7 @@ pub mod state;
 pub mod view;
 
 pub use error::Error;
+pub use raft::accord::Divergence;
 pub use raft::backup::{Backup, RestoreOptions, restore};
 pub use raft::batcher::Applied;
 pub use raft::catalog::{Catalog, Status};

@@ -15,6 +15,7 @@ use schemas::command::{Command, Outcome, SignedProposal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::raft::accord::{self, Accord, Divergence};
 use crate::raft::backup::BACKUPS_AT_ONCE_MAX;
 use crate::raft::batcher::{Applied, Batcher, Sender};
 use crate::raft::clock::{Clock, steady};
@@ -71,6 +72,12 @@ pub struct Status {
     pub learners: Vec<u64>,
     /// The digest of the applied state.
     pub state_digest: Digest,
+    /// The newest log index at which another member was seen to have the same records; none before
+    /// the first comparison.
+    pub agreed: Option<u64>,
+    /// Another member that has applied the same entries and does not have the same records. An
+    /// operator is needed.
+    pub divergence: Option<Divergence>,
     /// Whether this member may take part: it founded the catalog or was added by a leader.
     pub admitted: bool,
     /// Milliseconds since this replica last knew that it was current; the largest number when it
@@ -279,6 +286,8 @@ impl Catalog {
             voters: membership.voter_ids().collect(),
             learners: membership.learner_ids().collect(),
             state_digest: view.digest(),
+            agreed: member.accord.agreed(),
+            divergence: member.accord.divergence(),
             admitted: *member.admitted.borrow(),
             staleness_ms,
             clock_skew_ms: self.clock_skew_ms(),
@@ -358,6 +367,8 @@ async fn assemble(
     let (member, batcher, mut tasks) = join(parts, machine, &start.options, stopping).await?;
     let every = start.options.store;
     tasks.push(flusher.run(opened.store, opened.log, every, stopping.clone()));
+    let compared = accord::run(Arc::clone(&member), start.options.compare, stopping.clone());
+    tasks.push(tokio::spawn(compared));
     let served = Arc::clone(&member);
     tasks.push(serve(
         start.listener,
@@ -425,6 +436,7 @@ pub(crate) async fn join(
         sender,
         answer: options.answer,
         admitted,
+        accord: Accord::default(),
         backups: Arc::new(Semaphore::new(BACKUPS_AT_ONCE_MAX)),
     });
     let ticks = tick(Arc::clone(&member), options.tick, stopping.clone());

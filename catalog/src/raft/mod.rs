@@ -12,6 +12,7 @@
 //!                                  flusher --> sled (lazy)    snapshots (files)
 //! ```
 
+pub(crate) mod accord;
 mod ahead;
 pub(crate) mod backup;
 pub(crate) mod batcher;

@@ -242,7 +242,7 @@ impl State {
     }
 
     /// Every record, by kind and then identifier.
-    fn record_list(&self) -> impl Iterator<Item = Record> + '_ {
+    pub(super) fn record_list(&self) -> impl Iterator<Item = Record> + '_ {
         fn all<'a, K: Ord + Clone, V>(
             map: &'a imbl::OrdMap<K, Arc<V>>,
             wrap: fn(Arc<V>) -> Record,
