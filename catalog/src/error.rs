@@ -146,6 +146,33 @@ pub enum Error {
         why: String,
     },
 
+    /// Nothing was founded here yet.
+    #[error("the catalog has not been founded")]
+    NotFounded,
+
+    /// A catalog is restored into an empty directory only.
+    #[error("{} is not empty; move it aside, and restore again", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+
+    /// A catalog is restored on a node that it knows.
+    #[error(
+        "node {node} with Raft number {raft_number} and its key is not registered in the backup; \
+         restore on a node that is, with the key that it had"
+    )]
+    NotInBackup {
+        /// The node.
+        node: String,
+        /// Its number.
+        raft_number: u64,
+    },
+
+    /// A backup cannot be written, or is not one that can be used.
+    #[error(transparent)]
+    Backup(#[from] schemas::backup::BackupError),
+
     /// A store failed. The node must not go on with it.
     #[error("{action}: {why}")]
     Store {

@@ -14,10 +14,13 @@ extern crate self as catalog;
 
 mod error;
 mod raft;
+pub mod search;
 pub mod state;
 pub mod view;
 
 pub use error::Error;
+pub use raft::accord::Divergence;
+pub use raft::backup::{Backup, RestoreOptions, restore};
 pub use raft::batcher::Applied;
 pub use raft::catalog::{Catalog, Status};
 pub use raft::clock::Clock;

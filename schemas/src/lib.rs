@@ -4,6 +4,7 @@
 //! It does not decide, store or send anything. A type is here only if it crosses both between two
 //! crates and between two machines.
 
+pub mod backup;
 pub mod calendar;
 pub mod canonical;
 pub mod code;

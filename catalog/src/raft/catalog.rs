@@ -12,9 +12,11 @@ use openraft::error::{InitializeError, RaftError};
 use openraft::storage::RaftStateMachine;
 use schemas::NodeId;
 use schemas::command::{Command, Outcome, SignedProposal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::raft::accord::{self, Accord, Divergence};
+use crate::raft::backup::BACKUPS_AT_ONCE_MAX;
 use crate::raft::batcher::{Applied, Batcher, Sender};
 use crate::raft::clock::{Clock, steady};
 use crate::raft::directory::Directory;
@@ -31,6 +33,7 @@ use crate::raft::published::Published;
 use crate::raft::server::serve;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::types::{Raft, TypeConfig};
+use crate::search::{Found, Query, Searcher};
 use crate::state::{Batch, EncodedProposal, State};
 use crate::{Error, View};
 
@@ -44,6 +47,7 @@ struct Running {
     member: Arc<Member>,
     batcher: Batcher,
     flusher: Arc<Flusher>,
+    searcher: Searcher,
     damage: Option<String>,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -68,6 +72,12 @@ pub struct Status {
     pub learners: Vec<u64>,
     /// The digest of the applied state.
     pub state_digest: Digest,
+    /// The newest log index at which another member was seen to have the same records; none before
+    /// the first comparison.
+    pub agreed: Option<u64>,
+    /// Another member that has applied the same entries and does not have the same records. An
+    /// operator is needed.
+    pub divergence: Option<Divergence>,
     /// Whether this member may take part: it founded the catalog or was added by a leader.
     pub admitted: bool,
     /// Milliseconds since this replica last knew that it was current; the largest number when it
@@ -109,13 +119,16 @@ impl Catalog {
             member,
             batcher,
             flusher,
+            searcher: Searcher::default(),
             damage,
             stop,
             tasks: Mutex::new(tasks),
         };
-        Ok(Self {
+        let catalog = Self {
             running: Arc::new(running),
-        })
+        };
+        catalog.index_ahead();
+        Ok(catalog)
     }
 
     /// Founds the federation: initialises Raft with this member as its only voter and applies the
@@ -218,6 +231,23 @@ impl Catalog {
         self.running.member.linearizable().await
     }
 
+    /// Finds datasets in the newest view on this node. The first search after a start indexes all
+    /// of them, unless that was done meanwhile; later ones index what has changed.
+    #[must_use]
+    pub fn search(&self, query: &Query<'_>) -> Found {
+        self.running.searcher.search(&self.view(), query)
+    }
+
+    /// Indexes what was opened before anybody searches, on a thread of its own.
+    fn index_ahead(&self) {
+        let ahead = Arc::downgrade(&self.running);
+        tokio::task::spawn_blocking(move || {
+            if let Some(running) = ahead.upgrade() {
+                running.searcher.follow(&running.member.published.view());
+            }
+        });
+    }
+
     /// Milliseconds since this replica last knew that its view was current; the largest number
     /// when it never did.
     #[must_use]
@@ -256,12 +286,18 @@ impl Catalog {
             voters: membership.voter_ids().collect(),
             learners: membership.learner_ids().collect(),
             state_digest: view.digest(),
+            agreed: member.accord.agreed(),
+            divergence: member.accord.divergence(),
             admitted: *member.admitted.borrow(),
             staleness_ms,
             clock_skew_ms: self.clock_skew_ms(),
             damage: self.running.damage.clone(),
             store_failure: self.running.flusher.failure(),
         }
+    }
+
+    pub(crate) fn member(&self) -> &Member {
+        &self.running.member
     }
 
     #[cfg(test)]
@@ -306,6 +342,9 @@ async fn assemble(
     opened
         .log
         .stood(start.raft_number, &position.membership, position.last)?;
+    if opened.is_newer {
+        flusher.replace(position.clone());
+    }
     let published = Arc::new(Published::new(position.state.clone()));
     let bootstrap = start.options.bootstrap.clone();
     let directory = Arc::new(Directory::new(Arc::clone(&published), bootstrap));
@@ -328,6 +367,8 @@ async fn assemble(
     let (member, batcher, mut tasks) = join(parts, machine, &start.options, stopping).await?;
     let every = start.options.store;
     tasks.push(flusher.run(opened.store, opened.log, every, stopping.clone()));
+    let compared = accord::run(Arc::clone(&member), start.options.compare, stopping.clone());
+    tasks.push(tokio::spawn(compared));
     let served = Arc::clone(&member);
     tasks.push(serve(
         start.listener,
@@ -395,6 +436,8 @@ pub(crate) async fn join(
         sender,
         answer: options.answer,
         admitted,
+        accord: Accord::default(),
+        backups: Arc::new(Semaphore::new(BACKUPS_AT_ONCE_MAX)),
     });
     let ticks = tick(Arc::clone(&member), options.tick, stopping.clone());
     let refreshes = refresh(Arc::clone(&member), stopping.clone());

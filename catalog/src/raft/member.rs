@@ -10,8 +10,9 @@ use schemas::CommandId;
 use schemas::NodeId;
 use schemas::Timestamp;
 use schemas::command::{Author, Command, Proposal, SignedProposal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use crate::raft::accord::Accord;
 use crate::raft::batcher::{Sender, followed_by_another, leader};
 use crate::raft::clock::{elapsed, elapsed_ms, steady};
 use crate::raft::directory::Directory;
@@ -37,6 +38,10 @@ pub(crate) struct Member {
     pub(crate) answer: Duration,
     /// Whether this member may take part; see [`Member::admit`].
     pub(crate) admitted: watch::Sender<bool>,
+    /// What comparing states with other members has shown.
+    pub(crate) accord: Accord,
+    /// Who may write a backup now.
+    pub(crate) backups: Arc<Semaphore>,
 }
 
 impl Member {

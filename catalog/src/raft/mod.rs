@@ -12,7 +12,9 @@
 //!                                  flusher --> sled (lazy)    snapshots (files)
 //! ```
 
+pub(crate) mod accord;
 mod ahead;
+pub(crate) mod backup;
 pub(crate) mod batcher;
 mod blocking;
 pub(crate) mod catalog;

@@ -9,7 +9,7 @@ use std::path::Path;
 use schemas::Timestamp;
 
 use crate::Error;
-use crate::raft::flusher::{Position, write_whole};
+use crate::raft::flusher::Position;
 use crate::raft::log_store::LogStore;
 use crate::raft::snapshot::Snapshots;
 use crate::raft::state_machine::at_index;
@@ -23,6 +23,9 @@ pub(crate) struct Opened {
     pub(crate) store: StateStore,
     pub(crate) snapshots: Snapshots,
     pub(crate) position: Position,
+    /// Whether the position is newer than what the store holds, which is then written anew while
+    /// the member runs already: a million records take sled longer than everything else.
+    pub(crate) is_newer: bool,
     /// What was damaged and where it is now.
     pub(crate) damage: Option<String>,
 }
@@ -51,14 +54,12 @@ pub(crate) fn open(dir: &Path, raft_number: u64, now: Timestamp) -> Result<Opene
     let snapshots = Snapshots::open(&dir.join("snapshots"))?;
     let (store, stored, damage) = open_state(&dir.join("state"), &log, now)?;
     let (position, is_newer) = settle(dir, &log, &snapshots, stored)?;
-    if is_newer {
-        write_whole(&store, &position)?;
-    }
     Ok(Opened {
         log,
         store,
         snapshots,
         position,
+        is_newer,
         damage,
     })
 }
@@ -75,8 +76,9 @@ pub(crate) fn settle(
     stored: Position,
 ) -> Result<(Position, bool), Error> {
     let (mut position, mut is_newer) = (stored, false);
-    if let Some((meta, state)) = snapshots.load_newest()?
-        && meta.last_log_id > position.last
+    let newest = snapshots.newest()?.and_then(|(meta, _)| meta.last_log_id);
+    if newest > position.last
+        && let Some((meta, state)) = snapshots.load_newest()?
     {
         position = Position {
             state: at_index(state, meta.last_log_id),
@@ -172,7 +174,7 @@ pub(crate) fn empty() -> Position {
 
 /// One file says in which form everything in the directory is, so that an old program does not
 /// read half of what a new one wrote.
-fn check_format(dir: &Path) -> Result<(), Error> {
+pub(crate) fn check_format(dir: &Path) -> Result<(), Error> {
     let path = dir.join("format");
     match fs::read_to_string(&path) {
         Ok(text) => {
@@ -207,6 +209,7 @@ mod tests {
     use openraft::{CommittedLeaderId, LogId};
 
     use super::*;
+    use crate::raft::flusher::write_whole;
 
     #[tokio::test]
     async fn a_snapshot_that_ends_before_the_log_begins_is_written_anew() {

@@ -63,6 +63,8 @@ pub struct Options {
     /// How often applied records are written to the state store. The log is durable already, so
     /// this bounds only how much is applied again after a crash.
     pub store: Duration,
+    /// How often this member compares its records with another's. One digest, unless they differ.
+    pub compare: Duration,
     /// Whom an empty node trusts.
     pub bootstrap: Bootstrap,
 }
@@ -81,6 +83,7 @@ impl Default for Options {
             proposals_queued: PROPOSALS_QUEUED_MAX,
             answer: Duration::from_secs(10),
             store: Duration::from_millis(500),
+            compare: Duration::from_secs(10),
             bootstrap: Bootstrap::default(),
         }
     }
@@ -122,8 +125,10 @@ impl Options {
     /// Checks that the numbers have a meaning together.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |option, why| Err(Error::Option { option, why });
-        if self.heartbeat.is_zero() || self.tick.is_zero() || self.store.is_zero() {
-            return refuse("heartbeat, tick, store", "must be longer than nothing");
+        let spans = [self.heartbeat, self.tick, self.store, self.compare];
+        if spans.iter().any(Duration::is_zero) {
+            let option = "heartbeat, tick, store, compare";
+            return refuse(option, "must be longer than nothing");
         }
         if self.election_min < self.heartbeat * 2 {
             return refuse("election_min", "must be at least two heartbeats");

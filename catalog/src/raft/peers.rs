@@ -23,6 +23,7 @@ use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use crate::Error;
+use crate::raft::accord::{self, Answer, Ask};
 use crate::raft::clock::Clock;
 use crate::raft::codec::MESSAGE_BYTES_MAX;
 use crate::raft::directory::{Directory, MEMBERS_LISTED_MAX, VOUCHED_MAX};
@@ -216,6 +217,21 @@ impl Peers {
         }
     }
 
+    /// Asks a member about its records.
+    pub(crate) async fn compare_states(
+        &self,
+        raft_number: u64,
+        address: &str,
+        ask: &Ask,
+    ) -> Result<Answer, CallFailure> {
+        let mut client = self.client(raft_number, address);
+        let call = client.compare(Request::new(accord::ask_to(ask)));
+        Ok(accord::answer_from(
+            ask,
+            answered(COMPARE_TIME_MAX, call).await?,
+        ))
+    }
+
     /// Asks every known member whose keys it knows, because a stranger called.
     pub(crate) async fn refresh_directory(&self) {
         for (raft_number, _, address) in self.directory.members() {
@@ -334,6 +350,9 @@ const WINDOW_BYTES: u32 = 8 << 20;
 
 /// Taking over is one message; the election comes after the answer.
 const TAKE_OVER_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// A part of a million records takes seconds to be gathered.
+const COMPARE_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Being admitted is one small write on the other side.
 const ADMIT_TIME_MAX: Duration = Duration::from_secs(5);

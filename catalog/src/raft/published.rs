@@ -2,7 +2,7 @@
 //!
 //! It does not wait for anybody: readers take what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use schemas::Timestamp;
 use tokio::sync::watch;
 
 use crate::View;
+use crate::raft::accord::STATES_KEPT;
 use crate::raft::clock::{elapsed_ms, steady};
 use crate::raft::currency::{Currency, Proof, Rank, Stamp};
 use crate::raft::types::{LogId, StoredMembership, Vote};
@@ -19,6 +20,8 @@ use crate::state::State;
 /// The newest applied state.
 pub(crate) struct Published {
     newest: ArcSwap<Moment>,
+    /// The last states that were shown, for comparing with other members.
+    kept: Mutex<VecDeque<State>>,
     applied: watch::Sender<u64>,
     /// When this life of the node began, as far as readers are concerned.
     began: Instant,
@@ -54,6 +57,7 @@ impl Skew {
 impl Published {
     pub(crate) fn new(state: State) -> Self {
         let (applied, _) = watch::channel(state.applied());
+        let kept = Mutex::new(VecDeque::from([state.clone()]));
         let view = Arc::new(View::new(state));
         let newest = ArcSwap::from_pointee(Moment {
             view,
@@ -61,6 +65,7 @@ impl Published {
         });
         Self {
             newest,
+            kept,
             applied,
             began: steady(),
             currency: Mutex::default(),
@@ -71,9 +76,27 @@ impl Published {
     /// Shows a newer state to readers.
     pub(crate) fn show(&self, state: State, keys_epoch: u64) {
         let index = state.applied();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= STATES_KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(state.clone());
+        drop(kept);
         let view = Arc::new(View::new(state));
         self.newest.store(Arc::new(Moment { view, keys_epoch }));
         self.applied.send_replace(index);
+    }
+
+    /// The state at exactly that index, if it is one of the last.
+    pub(crate) fn kept(&self, index: u64) -> Option<State> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().rfind(|it| it.applied() == index).cloned()
+    }
+
+    /// The indexes of the last states.
+    pub(crate) fn kept_indexes(&self) -> Vec<u64> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().map(State::applied).collect()
     }
 
     pub(crate) fn moment(&self) -> Arc<Moment> {

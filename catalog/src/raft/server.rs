@@ -22,6 +22,7 @@ use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status};
 
 use crate::Error;
+use crate::raft::accord;
 use crate::raft::blocking::blocking;
 use crate::raft::codec::MESSAGE_BYTES_MAX;
 use crate::raft::directory::Caller;
@@ -344,6 +345,16 @@ impl Raft for Service {
         self.peer(&request, leader)?;
         self.member.take_over(leader).await.map_err(refused)?;
         Ok(Response::new(proto::TakeOverReply {}))
+    }
+
+    async fn compare(
+        &self,
+        request: Request<proto::CompareRequest>,
+    ) -> Result<Response<proto::CompareReply>, Status> {
+        self.any_member(&request)?;
+        let published = Arc::clone(&self.member.published);
+        let reply = accord::answer_message(published, request.into_inner()).await;
+        reply.map(Response::new).map_err(|error| invalid(&error))
     }
 
     async fn directory(

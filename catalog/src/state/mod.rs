@@ -21,10 +21,12 @@ mod batch;
 mod checkpoint;
 mod clock;
 mod dataset;
+mod difference;
 mod founding;
 mod grant;
 mod instrument;
 mod limits;
+mod load;
 mod node;
 mod participant;
 mod person;
@@ -43,6 +45,8 @@ mod window;
 
 pub use batch::{Batch, EncodedProposal};
 pub use clock::AUTHOR_SKEW_MAX_MS;
+pub use difference::Difference;
+pub(crate) use difference::{PARTS, Part, differing_part, first_difference};
 pub use record::{
     Clock, Federation, RecordKey, RecordKind, RememberedCommand, Submission, WitnessedCheckpoint,
 };

@@ -16,6 +16,7 @@ use crypto::Digest;
 use schemas::canonical::{self, CANONICAL_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 
+use super::load::{Stored, load};
 use super::record::{Record, RecordKey};
 use super::store::State;
 
@@ -198,14 +199,14 @@ impl State {
                 why: format!("format {}", header.format),
             });
         }
-        let mut state = Self {
-            applied: header.applied,
-            ..Self::default()
-        };
-        for _ in 0..header.records {
-            let (key, bytes) = read_record(&mut reader)?;
-            state.take(&key, &bytes)?;
-        }
+        let mut left = header.records;
+        let state = load(header.applied, || {
+            if left == 0 {
+                return Ok(None);
+            }
+            left -= 1;
+            read_record(&mut reader).map(Some)
+        })?;
         state.expect_digest(&header)
     }
 
@@ -217,28 +218,15 @@ impl State {
         header: &SnapshotHeader,
         records: impl IntoIterator<Item = (RecordKey, B)>,
     ) -> Result<Self, SnapshotError> {
-        let mut state = Self {
-            applied: header.applied,
-            ..Self::default()
-        };
-        for (key, bytes) in records {
-            state.take(&key, bytes.as_ref())?;
-        }
+        let mut records = records.into_iter();
+        let state = load(header.applied, || {
+            Ok(records.next().map(|(key, bytes)| Stored {
+                key,
+                bytes: bytes.as_ref().to_vec(),
+                checksum: None,
+            }))
+        })?;
         state.expect_digest(header)
-    }
-
-    fn take(&mut self, key: &RecordKey, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let unreadable = |why: String| SnapshotError::RecordUnreadable {
-            key: key.to_string(),
-            why,
-        };
-        let record =
-            Record::from_bytes(key.kind(), bytes).map_err(|error| unreadable(error.to_string()))?;
-        if record.key() != *key {
-            return Err(unreadable(format!("its own key is {}", record.key())));
-        }
-        self.put(record, bytes);
-        Ok(())
     }
 
     fn expect_digest(self, header: &SnapshotHeader) -> Result<Self, SnapshotError> {
@@ -254,7 +242,7 @@ impl State {
     }
 
     /// Every record, by kind and then identifier.
-    fn record_list(&self) -> impl Iterator<Item = Record> + '_ {
+    pub(super) fn record_list(&self) -> impl Iterator<Item = Record> + '_ {
         fn all<'a, K: Ord + Clone, V>(
             map: &'a imbl::OrdMap<K, Arc<V>>,
             wrap: fn(Arc<V>) -> Record,
@@ -295,27 +283,30 @@ fn put(out: &mut Vec<u8>, frame: &[u8]) {
     out.extend_from_slice(frame);
 }
 
-fn read_record(reader: &mut impl Read) -> Result<(RecordKey, Vec<u8>), SnapshotError> {
+fn read_record(reader: &mut impl Read) -> Result<Stored, SnapshotError> {
     let key = read_frame(reader, "a record's key", KEY_BYTES_MAX)?;
     let bytes = read_frame(reader, "a record", CANONICAL_BYTES_MAX)?;
     let checksum = read_frame(reader, "a record's checksum", Digest::BYTES)?;
     let text = String::from_utf8_lossy(&key).into_owned();
-    let found = Digest::of(&bytes);
-    if found.as_bytes().as_slice() != checksum {
-        let mut expected = [0_u8; Digest::BYTES];
-        expected[..checksum.len()].copy_from_slice(&checksum);
-        let expected = Digest::from_bytes(expected);
+    let mut expected = [0_u8; Digest::BYTES];
+    expected[..checksum.len()].copy_from_slice(&checksum);
+    let expected = Digest::from_bytes(expected);
+    if checksum.len() < Digest::BYTES {
         return Err(SnapshotError::RecordDamaged {
             key: text,
             expected,
-            found,
+            found: Digest::of(&bytes),
         });
     }
     let key = RecordKey::parse(&text).ok_or_else(|| SnapshotError::RecordUnreadable {
         key: text,
         why: "no such kind of record".to_owned(),
     })?;
-    Ok((key, bytes))
+    Ok(Stored {
+        key,
+        bytes,
+        checksum: Some(expected),
+    })
 }
 
 fn read_frame(

@@ -168,9 +168,13 @@ impl State {
 
     /// Takes a record in whose canonical bytes are `bytes`, and says which it is.
     pub(crate) fn put(&mut self, record: Record, bytes: &[u8]) -> RecordKey {
+        self.put_hashed(record, Digest::of(bytes))
+    }
+
+    /// As [`Self::put`], with the digest of those bytes.
+    pub(crate) fn put_hashed(&mut self, record: Record, digest: Digest) -> RecordKey {
         let key = record.key();
-        self.digests
-            .insert(key.as_str().as_bytes(), Digest::of(bytes));
+        self.digests.insert(key.as_str().as_bytes(), digest);
         match record {
             Record::Federation(it) => self.federation = Some(it),
             Record::Clock(it) => self.clock = Some(it),

@@ -9,13 +9,18 @@
 
 mod targets;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use crypto::merkle::map::MerkleMap;
+use crypto::{Digest, SecretKey};
 use mutate::Fuzz;
+use schemas::backup::{BackupHeader, BackupSeal, BackupWriter};
 use schemas::command::{Author, Command, Proposal, SignedProposal};
 use schemas::dataset::DatasetState;
 use schemas::decision::{Operator, Predicate, RowFilter};
-use schemas::{CommandId, DatasetId, NodeId, Timestamp, canonical, shipped};
+use schemas::participant::Node;
+use schemas::{CommandId, DatasetId, NodeId, ParticipantId, Signed, Timestamp, canonical, shipped};
 use serde_json::Value;
 
 const JSON_WORDS: &[&str] = &[
@@ -70,6 +75,61 @@ fn proposal() -> Proposal {
     }
 }
 
+/// A backup of three records.
+fn backup() -> Vec<u8> {
+    let key = SecretKey::from_bytes(Digest::of(b"node-1").as_bytes()).unwrap();
+    let node = Node {
+        id: NodeId::parse("node-1").unwrap(),
+        operator: ParticipantId::parse("gd").unwrap(),
+        hosts: BTreeSet::new(),
+        raft_number: 1,
+        raft_address: "gd-1:7401".to_owned(),
+        data_address: "gd-1:7402".to_owned(),
+        api_address: "gd-1:7403".to_owned(),
+        transport_keys: BTreeSet::new(),
+        signing: key.public().clone(),
+        revision: 0,
+    };
+    let records = [
+        ("node/node-1", canonical::to_bytes(&node).unwrap()),
+        ("dataset/a", b"{}".to_vec()),
+        ("dataset/b", vec![b' '; 300]),
+    ];
+    let mut digests = MerkleMap::new();
+    for (key, bytes) in &records {
+        digests.insert(key.as_bytes(), Digest::of(bytes));
+    }
+    let header = BackupHeader {
+        cluster: Digest::ZERO,
+        index: 7,
+        term: 1,
+        digest: digests.root(),
+        records: digests.len(),
+        leader_time: Timestamp::from_millis(1_790_000_000_000),
+        taken_at: Timestamp::from_millis(1_790_000_000_000),
+        node: node.id,
+        signing: key.public().clone(),
+        voters: Vec::new(),
+        learners: Vec::new(),
+        program: "0.1.0".to_owned(),
+    };
+    let mut writer = BackupWriter::new(Vec::new(), &header).unwrap();
+    for (key, bytes) in &records {
+        writer.record(key, bytes).unwrap();
+    }
+    let seal = writer.end_records().unwrap().clone();
+    let bytes = canonical::to_bytes(&seal).unwrap();
+    let signature = key.sign(BackupSeal::LABEL, &bytes).unwrap();
+    let key = key.public().key_id();
+    let (body, out) = (seal, writer);
+    out.finish(&Signed {
+        body,
+        key,
+        signature,
+    })
+    .unwrap()
+}
+
 fn filter() -> RowFilter {
     RowFilter {
         all: vec![Predicate {
@@ -89,6 +149,17 @@ fn changed_records() {
         runs: 1_500,
     };
     fuzz.run(targets::record);
+}
+
+#[test]
+fn changed_backups() {
+    let fuzz = Fuzz {
+        name: "backup",
+        seeds: &[backup()],
+        words: &["\0\0\0\0", "\u{1}", "{\"applied\":", "kouan-backup\n"],
+        runs: 2_000,
+    };
+    fuzz.run(targets::backup);
 }
 
 #[test]
