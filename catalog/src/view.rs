@@ -4,11 +4,12 @@
 
 use crypto::{Digest, KeyId};
 use schemas::calendar::{Calendar, Day};
-use schemas::dataset::{Dataset, DatasetVersion};
+use schemas::dataset::{Dataset, DatasetState, DatasetVersion};
 use schemas::export::Instrument;
 use schemas::participant::{Node, Participant, Person};
 use schemas::policy_set::PolicySet;
 use schemas::request::{AccessRequest, Approval, Contract, Grant, Supervision};
+use schemas::resource::{self, CatalogFinding, Neighbours, ResourceCode};
 use schemas::rule_pack::{AdoptedRulePack, RulePack, RulePackKind};
 use schemas::standard::DataStandard;
 use schemas::transfer::Transfer;
@@ -18,7 +19,7 @@ use schemas::{
 };
 
 pub use crate::state::WitnessedCheckpoint;
-use crate::state::{KeyOwner, State, rule_pack};
+use crate::state::{KeyOwner, State, dataset, rule_pack};
 
 /// The catalog at one log index. Cloning shares everything; iterators are in identifier order.
 #[derive(Clone, Debug, Default)]
@@ -179,6 +180,35 @@ impl View {
             .get(dataset)?
             .get_max()
             .map(|(_, version)| version.as_ref())
+    }
+
+    /// What is filled in wrongly in a card, compared with the other cards. Reads every card of the
+    /// provider, so it is for a person who asks and not for each command.
+    #[must_use]
+    pub fn findings(&self, it: &Dataset) -> Vec<CatalogFinding> {
+        let same_title = self
+            .datasets()
+            .find(|other| {
+                let same = other.provider == it.provider && other.title.zh == it.title.zh;
+                same && other.id != it.id && other.state != DatasetState::Retired
+            })
+            .map(|other| other.id.clone());
+        let neighbours = Neighbours {
+            same_code: dataset::same_code(&self.state, it),
+            same_title,
+        };
+        resource::findings(it, &neighbours)
+    }
+
+    /// The first resource code of a classification that no dataset has.
+    ///
+    /// # Errors
+    /// [`schemas::Error::Field`] for what is no classification, or one without a number left.
+    pub fn next_resource_code(&self, classification: &str) -> Result<ResourceCode, schemas::Error> {
+        // Codes of one classification stand together: '0' follows '/' at once.
+        let (from, until) = (format!("{classification}/"), format!("{classification}0"));
+        let taken = self.state.resource_codes.range(from..until);
+        ResourceCode::next(classification, taken.map(|(code, _)| code.as_str()))
     }
 
     /// All grants of a dataset to a consumer, whether or not they are in force.

@@ -20,6 +20,7 @@ pub mod participant;
 pub mod policy_set;
 pub mod quality;
 pub mod request;
+pub mod resource;
 pub mod rule_pack;
 pub mod shipped;
 mod signed;

@@ -20,7 +20,7 @@ mod author;
 mod batch;
 mod checkpoint;
 mod clock;
-mod dataset;
+pub(crate) mod dataset;
 mod founding;
 mod grant;
 mod instrument;

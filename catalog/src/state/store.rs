@@ -62,6 +62,8 @@ pub struct State {
     pub(crate) keys: OrdMap<KeyId, KeyOwner>,
     pub(crate) transport_keys: OrdMap<Digest, NodeId>,
     pub(crate) raft_numbers: OrdMap<u64, NodeId>,
+    /// Which datasets have which resource code; a draft may have one that is taken.
+    pub(crate) resource_codes: OrdMap<String, OrdSet<DatasetId>>,
     /// Versions over all datasets.
     pub(crate) version_count: usize,
     pub(crate) grants_by_party: OrdMap<(DatasetId, ParticipantId), OrdSet<GrantId>>,
@@ -180,9 +182,7 @@ impl State {
             Record::Standard(it) => {
                 self.standards.insert(it.edition.clone(), it);
             }
-            Record::Dataset(it) => {
-                self.datasets.insert(it.id.clone(), it);
-            }
+            Record::Dataset(it) => self.put_dataset(it),
             Record::Submission(it) => {
                 self.submissions.insert(it.dataset.clone(), it);
             }
@@ -259,6 +259,24 @@ impl State {
         self.keys
             .insert(it.key_id(), KeyOwner::Person(it.id.clone()));
         self.persons.insert(it.id.clone(), it);
+    }
+
+    fn put_dataset(&mut self, it: Arc<Dataset>) {
+        if let Some(before) = self.datasets.get(&it.id)
+            && before.resource_code != it.resource_code
+            && let Some(ids) = self.resource_codes.get_mut(&before.resource_code)
+        {
+            ids.remove(&it.id);
+            if ids.is_empty() {
+                let code = before.resource_code.clone();
+                self.resource_codes.remove(&code);
+            }
+        }
+        self.resource_codes
+            .entry(it.resource_code.clone())
+            .or_default()
+            .insert(it.id.clone());
+        self.datasets.insert(it.id.clone(), it);
     }
 
     fn put_request(&mut self, it: Arc<AccessRequest>) {

@@ -133,6 +133,10 @@ impl Author {
         }
         let by = match to {
             DatasetState::Approved | DatasetState::Returned => "authority-steward2".to_owned(),
+            DatasetState::DepartmentApproved => format!("{}-steward2", card.provider),
+            DatasetState::Submitted if card.state == DatasetState::Revising => {
+                format!("{}-steward2", card.provider)
+            }
             _ => format!("{}-steward", card.provider),
         };
         let revision = card.revision + u64::from(self.random.percent(5));

@@ -32,6 +32,7 @@ use schemas::request::{
     AccessRequest, Contract, ContractTerms, Grant, GrantState, Purpose, RequestDecision,
     RequestState, RequestTexts,
 };
+use schemas::resource::ResourceEntry;
 use schemas::rule_pack::{RulePack, shipped};
 use schemas::standard::{DataStandard, Reading};
 use schemas::transfer::{Receipt, ReceiptSide, Transfer, TransferState};
@@ -111,6 +112,7 @@ pub(crate) fn participant(id: &str) -> Participant {
         jurisdiction: Jurisdiction::MAINLAND,
         seat: Some("440100".to_owned()),
         ciio: false,
+        department_approval: None,
         signing: public(id),
         encryption: public(&format!("{id}-encryption")),
         ledger_incarnation: 1,
@@ -195,19 +197,28 @@ pub(crate) fn column(name: &str) -> Column {
     }
 }
 
+/// A code of its own for each identifier.
+pub(crate) fn resource_code(id: &str) -> String {
+    let digest = Digest::of(id.as_bytes());
+    let number = digest.as_bytes().iter().take(6);
+    let number = number.fold(1_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    format!("3060100/{number}")
+}
+
 pub(crate) fn dataset(id: &str, provider: &str) -> Dataset {
     Dataset {
         id: dataset_id(id),
-        resource_code: "440100/0001".to_owned(),
+        resource_code: resource_code(id),
         provider: participant_id(provider),
         owner: node_id(&format!("node-{provider}")),
         title: LocalText::new("靠泊", "Berth calls"),
-        summary: LocalText::new("靠泊", "When ships berth"),
+        summary: LocalText::new("船舶靠泊和离泊的时间", "When ships berth"),
         theme: "transport".to_owned(),
         share: ShareAttribute::Unconditional,
         share_conditions: None,
         share_basis: None,
         update_cycle: UpdateCycle::Daily,
+        resource: Some(ResourceEntry::exchanged_tables()),
         grade: Grade::G2,
         grade_basis: "no harm".to_owned(),
         standard: edition(1),
@@ -221,6 +232,7 @@ pub(crate) fn dataset(id: &str, provider: &str) -> Dataset {
         },
         visibility: Visibility::Federation,
         state: DatasetState::Draft,
+        written_by: None,
         revision: 0,
     }
 }
@@ -589,6 +601,7 @@ impl World {
     pub(crate) fn publish(&mut self, card: Dataset) {
         let (id, provider) = (card.id.clone(), card.provider.clone());
         let steward = format!("{provider}-steward");
+        let second = format!("{provider}-steward2");
         self.must(
             &steward,
             Command::DescribeDataset {
@@ -596,7 +609,7 @@ impl World {
             },
         );
         let steps = [
-            (steward.as_str(), DatasetState::DepartmentApproved),
+            (second.as_str(), DatasetState::DepartmentApproved),
             (steward.as_str(), DatasetState::Submitted),
             ("authority-steward2", DatasetState::Approved),
             (steward.as_str(), DatasetState::Published),

@@ -67,6 +67,8 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .routes(routes!(r::dataset::show, r::dataset::describe))
         .routes(routes!(r::dataset::move_to))
         .routes(routes!(r::dataset::versions))
+        .routes(routes!(r::dataset::findings))
+        .routes(routes!(r::dataset::next_code))
         .routes(routes!(r::request::list, r::request::submit))
         .routes(routes!(r::request::show))
         .routes(routes!(r::request::decide))

@@ -61,6 +61,16 @@ const CALLS: &[(&str, &str, &str)] = &[
         "/datasets/{id}/versions",
         "dataset versions calls",
     ),
+    (
+        "dataset_findings",
+        "/datasets/{id}/findings",
+        "dataset check calls",
+    ),
+    (
+        "resource_code_next",
+        "/resource-codes/{classification}",
+        "dataset code 3060100",
+    ),
     ("request_list", "/requests", "request list"),
     ("request_show", "/requests/{id}", "request get r-1"),
     (

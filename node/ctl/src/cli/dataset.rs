@@ -37,6 +37,22 @@ pub(crate) enum Dataset {
             code(text, DatasetState::ALL, DatasetState::parse))]
         state: DatasetState,
     },
+    /// What is filled in wrongly in a card: one of the catalog, or a file before it is sent.
+    #[command(after_help = "Example: kouanctl dataset check gd.port.calls")]
+    Check {
+        /// Which.
+        #[arg(required_unless_present = "file", conflicts_with = "file")]
+        id: Option<DatasetId>,
+        /// JSON file of the card; other cards are then not looked at.
+        #[arg(short, long, value_name = "FILE.json")]
+        file: Option<PathBuf>,
+    },
+    /// The first free resource code of a classification: class 1, item 2, subject 3, detail.
+    #[command(after_help = "Example: kouanctl dataset code 3060100")]
+    Code {
+        /// Its digits.
+        classification: String,
+    },
     /// Publish a file as the next version: sign what it is, send it, wait for the verdict.
     #[command(after_help = "Example: kouanctl dataset publish gd.port.calls calls.csv")]
     Publish(Publish),
