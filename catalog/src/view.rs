@@ -2,15 +2,18 @@
 //!
 //! It does not change and it does not decide who may see a record: the enforcement point does.
 
+use std::collections::BTreeMap;
+
 use crypto::{Digest, KeyId};
 use schemas::calendar::{Calendar, Day};
 use schemas::dataset::{Dataset, DatasetState, DatasetVersion};
 use schemas::export::Instrument;
+use schemas::grading::{GradeAssessment, ImpactAnswer};
 use schemas::participant::{Node, Participant, Person};
 use schemas::policy_set::PolicySet;
 use schemas::request::{AccessRequest, Approval, Contract, Grant, Supervision};
 use schemas::resource::{self, CatalogFinding, Neighbours, ResourceCode};
-use schemas::rule_pack::{AdoptedRulePack, RulePack, RulePackKind};
+use schemas::rule_pack::{AdoptedRulePack, ImpactObject, RulePack, RulePackKind};
 use schemas::standard::DataStandard;
 use schemas::transfer::Transfer;
 use schemas::{
@@ -196,8 +199,21 @@ impl View {
         let neighbours = Neighbours {
             same_code: dataset::same_code(&self.state, it),
             same_title,
+            sources: Some(dataset::sources(&self.state, it)),
         };
         resource::findings(it, &neighbours)
+    }
+
+    /// What answers about impact give by the grading table in force at a provider's seat.
+    ///
+    /// # Errors
+    /// What is wrong with the answers, or that no table is in force.
+    pub fn assess(
+        &self,
+        provider: &ParticipantId,
+        answers: BTreeMap<ImpactObject, ImpactAnswer>,
+    ) -> Result<GradeAssessment, String> {
+        dataset::assess(&self.state, provider, answers).map_err(|refusal| refusal.detail)
     }
 
     /// The first resource code of a classification that no dataset has.

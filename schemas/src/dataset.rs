@@ -6,6 +6,7 @@ use crypto::{Digest, Label};
 use serde::{Deserialize, Serialize};
 
 use crate::code::codes;
+use crate::grading::Grading;
 use crate::quality::{QualityGate, QualityRule, QualityVerdict};
 use crate::resource::ResourceEntry;
 use crate::{
@@ -163,6 +164,8 @@ pub struct Dataset {
     pub grade: Grade,
     /// Why it has that grade.
     pub grade_basis: String,
+    /// How it came by that grade, as far as it is on record.
+    pub grading: Option<Grading>,
     /// The data standard its rows follow.
     pub standard: StandardEdition,
     /// 信息项.

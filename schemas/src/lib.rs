@@ -14,6 +14,7 @@ mod error;
 pub mod explanation;
 pub mod export;
 pub mod format;
+pub mod grading;
 mod id;
 pub mod ledger_entry;
 pub mod participant;

@@ -99,6 +99,7 @@ impl Described {
             resource: Some(ResourceEntry::exchanged_tables()),
             grade: self.grade,
             grade_basis: self.grade_basis,
+            grading: None,
             standard: self.standard,
             columns: self.columns,
             quality_rules: self.quality_rules,

@@ -205,7 +205,7 @@ fn objects(value: &Value, at: &str, out: &mut Vec<String>) {
 }
 
 /// Objects whose member names are data: maps by header, column and the like.
-const MAPS: [&str; 3] = ["/renames", "/dates", "/masks"];
+const MAPS: [&str; 4] = ["/renames", "/dates", "/masks", "/answers"];
 
 #[test]
 fn a_member_that_nobody_knows_is_refused_everywhere() {

@@ -157,6 +157,7 @@ fn card(key: &SecretKey, number: usize) -> PutRequest {
         resource: Some(ResourceEntry::exchanged_tables()),
         grade: Grade::G2,
         grade_basis: "no harm".to_owned(),
+        grading: None,
         standard: edition(),
         columns: vec![Column {
             name: "imo".to_owned(),

@@ -8,15 +8,17 @@
 //!                   +-- RETURNED +    +---- REVISING <---+    +-> RETIRED
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use schemas::DatasetId;
 use schemas::calendar::Day;
 use schemas::dataset::{Dataset, DatasetState, Grade, ShareAttribute};
+use schemas::grading::{self, Derivation, GradeAssessment, ImpactAnswer};
 use schemas::participant::{Person, Role};
 use schemas::quality::{QualityCheck, QualityRule, Severity};
 use schemas::resource::{self, Neighbours, ResourceEntry};
+use schemas::rule_pack::{ImpactObject, RulePackKind};
+use schemas::{DatasetId, ParticipantId};
 
 use super::author::Acting;
 use super::limits::{CHECK_COLUMNS_MAX, CODE_CHARS_MAX, TEXT_CHARS_MAX};
@@ -25,7 +27,7 @@ use super::person::check_visibility;
 use super::record::{Record, Submission};
 use super::refusal::{Refusal, check_revision};
 use super::store::State;
-use super::{Change, limits};
+use super::{Change, limits, rule_pack};
 
 /// Creates or revises a card. By a data steward of the provider.
 pub(crate) fn describe(
@@ -56,6 +58,7 @@ pub(crate) fn describe(
     check_texts(it)?;
     check_share(it)?;
     check_resource(before.map(AsRef::as_ref), it)?;
+    check_grading(state, before.map(AsRef::as_ref), it)?;
     check_columns(it)?;
     check_rules(it)?;
     check_visibility(&it.visibility)?;
@@ -187,6 +190,75 @@ fn check_resource(before: Option<&Dataset>, it: &Dataset) -> Result<(), Refusal>
 /// The day of the first publication.
 fn published_on(it: &Dataset) -> Option<Day> {
     it.resource.as_ref().and_then(|it| it.published_on)
+}
+
+/// Short texts, and an assessment that follows from the table in force. One that stands on record
+/// unchanged keeps the table that it was made by.
+fn check_grading(state: &State, before: Option<&Dataset>, it: &Dataset) -> Result<(), Refusal> {
+    let Some(grading) = &it.grading else {
+        return Ok(());
+    };
+    if let Some(basis) = &grading.important {
+        let field = "grading.important.catalogue";
+        limits::check_text(field, &basis.catalogue, TEXT_CHARS_MAX)?;
+        let field = "grading.important.authority";
+        limits::check_text(field, &basis.authority, TEXT_CHARS_MAX)?;
+    }
+    if let Some(derived) = &grading.derived {
+        let field = "grading.derived.sources";
+        limits::check_count(field, derived.sources.len(), Derivation::SOURCES_MAX)?;
+        if let Some(text) = &derived.lower_because {
+            limits::check_text("grading.derived.lower_because", text, TEXT_CHARS_MAX)?;
+        }
+    }
+    let assessment_of = |it: &Dataset| it.grading.as_ref().and_then(|it| it.assessment.clone());
+    let Some(assessment) = &grading.assessment else {
+        return Ok(());
+    };
+    if before.and_then(assessment_of).as_ref() == Some(assessment) {
+        return Ok(());
+    }
+    for answer in assessment.answers.values() {
+        limits::check_text(
+            "grading.assessment.because",
+            &answer.because,
+            TEXT_CHARS_MAX,
+        )?;
+    }
+    let again = assess(state, &it.provider, assessment.answers.clone())?;
+    if again == *assessment {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "the assessment is by pack {} number {} and says {}; the answers give {} by pack {} \
+         number {}, have it made anew",
+        assessment.pack.series,
+        assessment.pack.number,
+        assessment.proposed,
+        again.proposed,
+        again.pack.series,
+        again.pack.number
+    )))
+}
+
+/// What answers give by the table in force at a provider's seat.
+pub(crate) fn assess(
+    state: &State,
+    provider: &ParticipantId,
+    answers: BTreeMap<ImpactObject, ImpactAnswer>,
+) -> Result<GradeAssessment, Refusal> {
+    let (pack, table) = rule_pack::nearest(state, provider, RulePackKind::Grading)
+        .and_then(|pack| Some((pack, pack.grading()?)))
+        .ok_or_else(|| {
+            Refusal::not_found("no grading table is in force today; have one adopted".to_owned())
+        })?;
+    let invalid = |error: schemas::Error| Refusal::invalid(error.to_string());
+    let proposed = grading::assess(table, &answers).map_err(invalid)?;
+    Ok(GradeAssessment {
+        pack: pack.version().map_err(invalid)?,
+        answers,
+        proposed,
+    })
 }
 
 fn check_columns(it: &Dataset) -> Result<(), Refusal> {
@@ -359,6 +431,7 @@ fn check_filling(state: &State, it: &Dataset) -> Result<(), Refusal> {
     let neighbours = Neighbours {
         same_code: same_code(state, it),
         same_title: None,
+        sources: Some(sources(state, it)),
     };
     let blocking: Vec<String> = resource::findings(it, &neighbours)
         .into_iter()
@@ -376,10 +449,29 @@ fn check_filling(state: &State, it: &Dataset) -> Result<(), Refusal> {
     )))
 }
 
-/// Another dataset with the same resource code.
+/// Grades of the datasets that a card says it was made from, as far as they are in the catalog.
+pub(crate) fn sources(state: &State, it: &Dataset) -> BTreeMap<DatasetId, Grade> {
+    let derived = it.grading.as_ref().and_then(|it| it.derived.as_ref());
+    let named = derived.into_iter().flat_map(|it| &it.sources);
+    named
+        .filter_map(|id| Some((id.clone(), state.datasets.get(id)?.grade)))
+        .collect()
+}
+
+/// Another dataset with the same resource code that was taken in for review. A draft takes no code,
+/// or anybody could keep another's record from review.
 pub(crate) fn same_code(state: &State, it: &Dataset) -> Option<DatasetId> {
+    let taken_in = |other: &Dataset| {
+        let before = [
+            DatasetState::Draft,
+            DatasetState::DepartmentApproved,
+            DatasetState::Returned,
+        ];
+        other.id != it.id && !before.contains(&other.state)
+    };
     let of_code = state.resource_codes.get(&it.resource_code)?;
-    of_code.iter().find(|other| **other != it.id).cloned()
+    let mut others = of_code.iter().filter_map(|id| state.datasets.get(id));
+    others.find(|other| taken_in(other)).map(|it| it.id.clone())
 }
 
 /// The steps of `domain.md` 1.2, with three ways out of corners that it leaves open: an approval

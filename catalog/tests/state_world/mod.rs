@@ -221,6 +221,7 @@ pub(crate) fn dataset(id: &str, provider: &str) -> Dataset {
         resource: Some(ResourceEntry::exchanged_tables()),
         grade: Grade::G2,
         grade_basis: "no harm".to_owned(),
+        grading: None,
         standard: edition(1),
         columns: ["imo", "berth", "arrival", "departure"]
             .map(column)

@@ -69,6 +69,7 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .routes(routes!(r::dataset::versions))
         .routes(routes!(r::dataset::findings))
         .routes(routes!(r::dataset::next_code))
+        .routes(routes!(r::dataset::assess))
         .routes(routes!(r::request::list, r::request::submit))
         .routes(routes!(r::request::show))
         .routes(routes!(r::request::decide))

@@ -4,11 +4,14 @@
 //! It does not refuse a record: the catalog refuses to take one in for review while a finding
 //! blocks. It does not repeat what the catalog refuses at once, such as an empty text.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Opening, ResourceCode};
 use crate::code::codes;
 use crate::dataset::{Dataset, ShareAttribute};
+use crate::grading::{self, Derivation};
 use crate::quality::Severity;
 use crate::{DatasetId, Grade, LocalText};
 
@@ -41,6 +44,18 @@ codes! {
         RelatedCode = "RELATED_CODE",
         /// Shared more widely than its grade allows by default.
         GradeShare = "GRADE_SHARE",
+        /// No assessment of impact stands behind the grade.
+        AssessmentMissing = "ASSESSMENT_MISSING",
+        /// The grade is below what its assessment says.
+        GradeBelowAssessment = "GRADE_BELOW_ASSESSMENT",
+        /// The assessment says important or core, and no notice makes it so.
+        ImportantSuspected = "IMPORTANT_SUSPECTED",
+        /// Graded important without a notice, or notified and graded lower.
+        ImportantBasis = "IMPORTANT_BASIS",
+        /// A dataset that it was made from is not in the catalog, or is itself.
+        SourceUnknown = "SOURCE_UNKNOWN",
+        /// Graded below the highest of its sources without a reason.
+        GradeBelowSource = "GRADE_BELOW_SOURCE",
         /// Personal columns in unconditional sharing or opening.
         PersonalUnconditional = "PERSONAL_UNCONDITIONAL",
     }
@@ -58,6 +73,10 @@ impl CatalogRule {
             | Self::ConditionsUnfounded
             | Self::OpenConditions
             | Self::OpenBeyondShare
+            | Self::GradeBelowAssessment
+            | Self::ImportantBasis
+            | Self::SourceUnknown
+            | Self::GradeBelowSource
             | Self::RelatedCode => Severity::Block,
             // Words are judged by people, and defaults by grade are ours and no law.
             Self::TitleTaken
@@ -65,12 +84,15 @@ impl CatalogRule {
             | Self::SummaryRepeatsTitle
             | Self::StrayPunctuation
             | Self::GradeShare
+            | Self::AssessmentMissing
+            | Self::ImportantSuspected
             | Self::PersonalUnconditional => Severity::Warn,
         }
     }
 
     /// What to do.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table of texts")]
     pub fn advice(self) -> LocalText {
         let (zh, en) = match self {
             Self::EntryMissing => (
@@ -125,6 +147,30 @@ impl CatalogRule {
                 "该分级默认不得无条件共享,请改为有条件共享或复核分级。",
                 "This grade is not shared unconditionally by default; add conditions or re-grade.",
             ),
+            Self::AssessmentMissing => (
+                "请按影响对象和影响程度评估分级,并附评估答案。",
+                "Assess the grade by object and degree of impact, and keep the answers.",
+            ),
+            Self::GradeBelowAssessment => (
+                "分级低于评估结果,请提高分级或重新评估。",
+                "The grade is below what the assessment gives; raise it or assess anew.",
+            ),
+            Self::ImportantSuspected => (
+                "疑似重要数据:未经告知或公开发布不作为重要数据,请报请认定。",
+                "It may be important data; ask the authority, only its notice makes it so.",
+            ),
+            Self::ImportantBasis => (
+                "重要数据须有告知或公开发布的依据,且依据与分级一致。",
+                "Important data rests on a notice; state it, and grade as it says.",
+            ),
+            Self::SourceUnknown => (
+                "衍生数据的来源须为目录中的其他数据集。",
+                "Name other datasets of the catalog as the sources of derived data.",
+            ),
+            Self::GradeBelowSource => (
+                "衍生数据分级低于来源的最高分级,请提高分级或说明理由。",
+                "It is graded below its highest source; raise the grade or say why not.",
+            ),
             Self::PersonalUnconditional => (
                 "含个人信息的信息项不宜无条件共享或开放。",
                 "Columns with personal information are not shared or opened unconditionally.",
@@ -168,6 +214,9 @@ pub struct Neighbours {
     pub same_code: Option<DatasetId>,
     /// Another dataset of the same provider with the same title.
     pub same_title: Option<DatasetId>,
+    /// Grades of the datasets that it was made from, as far as they are in the catalog. None means
+    /// that there is no catalog to look into.
+    pub sources: Option<BTreeMap<DatasetId, Grade>>,
 }
 
 /// Every finding of a record, in the order of its members. Bounded by the record's own limits.
@@ -182,6 +231,10 @@ pub fn findings(it: &Dataset, neighbours: &Neighbours) -> Vec<CatalogFinding> {
         Some(entry) => {
             of_entry(it, entry, &mut found);
         }
+    }
+    of_grade(it, &mut found);
+    if let Some(derived) = it.grading.as_ref().and_then(|it| it.derived.as_ref()) {
+        of_sources(it, derived, neighbours, &mut found);
     }
     found.0
 }
@@ -275,6 +328,43 @@ fn of_entry(it: &Dataset, entry: &super::ResourceEntry, found: &mut Found) {
         if *code == it.resource_code || ResourceCode::parse(code).is_err() {
             found.add("resource.related", CatalogRule::RelatedCode);
         }
+    }
+}
+
+fn of_grade(it: &Dataset, found: &mut Found) {
+    let grading = it.grading.as_ref();
+    let important = grading.and_then(|it| it.important.as_ref());
+    match grading.and_then(|it| it.assessment.as_ref()) {
+        None => found.add("grading.assessment", CatalogRule::AssessmentMissing),
+        Some(assessment) => {
+            if it.grade < assessment.least(important) {
+                found.add("grade", CatalogRule::GradeBelowAssessment);
+            }
+            if assessment.suspects() && important.is_none() {
+                found.add("grading.important", CatalogRule::ImportantSuspected);
+            }
+        }
+    }
+    let without = it.grade == Grade::Important && important.is_none();
+    let below = it.grade < Grade::Important && important.is_some();
+    if without || below {
+        found.add("grading.important", CatalogRule::ImportantBasis);
+    }
+}
+
+fn of_sources(it: &Dataset, derived: &Derivation, neighbours: &Neighbours, found: &mut Found) {
+    let none = derived.sources.is_empty() || derived.sources.contains(&it.id);
+    let known = neighbours.sources.as_ref();
+    let strange =
+        known.is_some_and(|known| derived.sources.iter().any(|it| !known.contains_key(it)));
+    if none || strange {
+        found.add("grading.derived.sources", CatalogRule::SourceUnknown);
+    }
+    let grades = known.into_iter().flat_map(|it| it.values().copied());
+    let proposed = grading::propose_derived(grades);
+    let lower = proposed.is_some_and(|proposed| it.grade < proposed);
+    if lower && derived.lower_because.is_none() {
+        found.add("grade", CatalogRule::GradeBelowSource);
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! It does not take uploads and shows no rows; the data plane's listener does.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -10,8 +12,10 @@ use http::{HeaderMap, header};
 use schemas::code::Action;
 use schemas::command::Command;
 use schemas::dataset::{Dataset, DatasetState, DatasetVersion, Grade, ShareAttribute};
+use schemas::grading::{GradeAssessment, ImpactAnswer};
 use schemas::quality::Severity;
 use schemas::resource::CatalogFinding;
+use schemas::rule_pack::ImpactObject;
 use schemas::{DatasetId, ParticipantId, Signed};
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +211,33 @@ pub(crate) async fn next_code(
     let code = code.map_err(|e| caller.fail(Error::Invalid { why: e.to_string() }))?;
     let resource_code = code.to_string();
     Ok(Json(FreeCode { resource_code }))
+}
+
+/// Answers about impact.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Impact {
+    /// One for each object of impact.
+    answers: BTreeMap<ImpactObject, ImpactAnswer>,
+}
+
+/// The grade that answers about impact give, by the table in force at the caller's seat. Nothing is
+/// kept: the answer is for a card's `grading.assessment`.
+#[utoipa::path(post, path = "/api/v1/assessments", operation_id = "grade_assess",
+    request_body = Impact,
+    responses((status = 200, body = GradeAssessment), answers::Read),
+    extensions(("x-action" = json!("dataset.discover"))))]
+pub(crate) async fn assess(
+    State(parts): Shared,
+    caller: Caller,
+    body: Body<Impact>,
+) -> Result<Json<GradeAssessment>, Failure> {
+    let Json(impact) = body.map_err(|e| caller.fail(Error::from(e)))?;
+    admit(&parts, &caller, Action::DatasetDiscover, Target::default()).await?;
+    let view = parts.catalog.view();
+    let assessed = view.assess(&caller.principal.participant, impact.answers);
+    let assessed = assessed.map_err(|why| caller.fail(Error::Invalid { why }))?;
+    Ok(Json(assessed))
 }
 
 /// Create or revise a dataset card.

@@ -71,6 +71,11 @@ const CALLS: &[(&str, &str, &str)] = &[
         "/resource-codes/{classification}",
         "dataset code 3060100",
     ),
+    (
+        "grade_assess",
+        "/assessments",
+        "dataset grade --impact SOCIAL_ORDER=NONE:public",
+    ),
     ("request_list", "/requests", "request list"),
     ("request_show", "/requests/{id}", "request get r-1"),
     (

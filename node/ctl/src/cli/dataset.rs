@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use schemas::dataset::{DatasetState, Grade, ShareAttribute};
+use schemas::grading::ImpactAnswer;
+use schemas::rule_pack::{ImpactDegree, ImpactObject};
 use schemas::{DatasetId, JobId, ParticipantId, StandardId};
 
 use super::{FromFile, Paging, code};
@@ -52,6 +54,18 @@ pub(crate) enum Dataset {
     Code {
         /// Its digits.
         classification: String,
+    },
+    /// The grade that answers about impact give; each object of impact is answered. What comes out
+    /// goes into the card as grading.assessment.
+    #[command(after_help = "Example: kouanctl dataset grade \
+        --impact NATIONAL_SECURITY=NONE:public --impact ECONOMIC_OPERATION=NONE:public \
+        --impact SOCIAL_ORDER=NONE:public --impact PUBLIC_INTEREST=NONE:public \
+        --impact ORGANISATION_RIGHTS=GENERAL:trade --impact INDIVIDUAL_RIGHTS=NONE:none -o json")]
+    Grade {
+        /// Object, degree and reason. Degrees: NONE, GENERAL, SERIOUS, VERY_SERIOUS.
+        #[arg(long = "impact", required = true, value_parser = impact,
+            value_name = "OBJECT=DEGREE:REASON")]
+        impacts: Vec<(ImpactObject, ImpactAnswer)>,
     },
     /// Publish a file as the next version: sign what it is, send it, wait for the verdict.
     #[command(after_help = "Example: kouanctl dataset publish gd.port.calls calls.csv")]
@@ -136,4 +150,42 @@ pub(crate) struct Publish {
     /// Makes a retry the same job; random when absent.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+}
+
+/// Parses `OBJECT=DEGREE:REASON`.
+fn impact(text: &str) -> Result<(ImpactObject, ImpactAnswer), String> {
+    let wrong = || "write OBJECT=DEGREE:REASON, for example SOCIAL_ORDER=NONE:public".to_owned();
+    let (object, rest) = text.split_once('=').ok_or_else(wrong)?;
+    let (degree, because) = rest.split_once(':').ok_or_else(wrong)?;
+    if because.trim().is_empty() {
+        return Err(wrong());
+    }
+    let object = code(object, ImpactObject::ALL, ImpactObject::parse)?;
+    let degree = code(degree, ImpactDegree::ALL, ImpactDegree::parse)?;
+    let because = because.to_owned();
+    Ok((object, ImpactAnswer { degree, because }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_impact_is_an_object_a_degree_and_a_reason() {
+        let because = "lists: of ships".to_owned();
+        let degree = ImpactDegree::VerySerious;
+        assert_eq!(
+            impact("social-order=very-serious:lists: of ships"),
+            Ok((ImpactObject::SocialOrder, ImpactAnswer { degree, because }))
+        );
+        for bad in [
+            "",
+            "SOCIAL_ORDER",
+            "SOCIAL_ORDER=NONE",
+            "SOCIAL_ORDER=NONE: ",
+            "X=NONE:x",
+        ] {
+            assert!(impact(bad).is_err(), "{bad}");
+        }
+    }
 }

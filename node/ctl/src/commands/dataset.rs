@@ -2,6 +2,7 @@
 //!
 //! It does not read rows of others; a transfer does.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use schemas::command::Command;
@@ -10,7 +11,7 @@ use schemas::quality::Severity;
 use schemas::resource::{self, CatalogFinding, Neighbours};
 use schemas::standard::DataStandard;
 use schemas::{DatasetId, JobId};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Desk, job, parse};
 use crate::Error;
@@ -65,6 +66,12 @@ const QUARANTINED: &[Column] = &[
 
 const CODES: &[Column] = &[Column::text("col-code", "resource_code")];
 
+const ASSESSED: &[Column] = &[
+    Column::text("col-grade", "proposed"),
+    Column::text("col-kind", "pack.series"),
+    Column::number("col-number", "pack.number"),
+];
+
 const FINDINGS: &[Column] = &[
     Column::text("col-field", "field"),
     Column::text("col-rule", "rule"),
@@ -94,6 +101,12 @@ pub(super) fn run(it: Dataset, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
         Dataset::Check { id, file } => check(id.as_ref(), file.as_deref(), desk),
         Dataset::Code { classification } => {
             desk.show(&format!("/resource-codes/{classification}"), CODES)
+        }
+        Dataset::Grade { impacts } => {
+            let answers: BTreeMap<_, _> = impacts.into_iter().collect();
+            let body = json!({ "answers": answers });
+            let assessed = desk.client.post("/assessments", &body)?;
+            desk.terminal.record(ASSESSED, &assessed)
         }
         Dataset::Publish(it) => publish(it, desk),
         Dataset::Versions { id, paging } => {
@@ -163,7 +176,7 @@ fn check(
         }
         (None, None) => return Err(Error::Missing { flag: "file" }),
     };
-    let items: Vec<Value> = found.iter().map(|it| serde_json::json!(it)).collect();
+    let items: Vec<Value> = found.iter().map(|it| json!(it)).collect();
     desk.terminal.whole_or_list(FINDINGS, &items)?;
     let blocking = |it: &&CatalogFinding| it.severity == Severity::Block;
     match found.iter().filter(blocking).count() {

@@ -623,6 +623,7 @@ fn card(
         resource: Some(ResourceEntry::exchanged_tables()),
         grade,
         grade_basis: "GB/T 43697-2024".to_owned(),
+        grading: None,
         standard,
         columns: columns
             .iter()

@@ -1,8 +1,11 @@
 //! Each rule broken alone, in one table.
 
 use super::*;
+use crate::calendar::Day;
 use crate::dataset::Sensitivity;
+use crate::grading::{DerivationKind, GradeAssessment, Grading, ImportantBasis};
 use crate::resource::{ResourceEntry, ResourceFormat, ShareMethod};
+use crate::rule_pack::shipped as shipped_packs;
 use crate::{NodeId, ParticipantId, shipped};
 
 /// A shipped description, all of whose members are in order.
@@ -20,6 +23,7 @@ fn entry(it: &mut Dataset) -> &mut ResourceEntry {
 
 fn told(change: fn(&mut Dataset)) -> Vec<String> {
     let mut it = card();
+    it.grading = Some(assessed(Grade::G2));
     change(&mut it);
     let all = findings(&it, &Neighbours::default());
     all.iter()
@@ -27,16 +31,78 @@ fn told(change: fn(&mut Dataset)) -> Vec<String> {
         .collect()
 }
 
+/// A grading by an assessment that gives `proposed`.
+fn assessed(proposed: Grade) -> Grading {
+    let pack = shipped_packs()[0].version().unwrap();
+    let assessment = GradeAssessment {
+        pack,
+        answers: BTreeMap::new(),
+        proposed,
+    };
+    Grading {
+        assessment: Some(assessment),
+        ..Grading::default()
+    }
+}
+
+fn notice() -> ImportantBasis {
+    ImportantBasis {
+        catalogue: "c".into(),
+        authority: "a".into(),
+        notified_on: Day::parse("2026-11-24").unwrap(),
+    }
+}
+
+fn derived(because: Option<&str>) -> Grading {
+    let derived = Derivation {
+        kind: DerivationKind::Statistics,
+        sources: [DatasetId::parse("a").unwrap()].into(),
+        lower_because: because.map(str::to_owned),
+    };
+    Grading {
+        derived: Some(derived),
+        ..assessed(Grade::G2)
+    }
+}
+
 #[test]
-fn what_ships_has_no_finding() {
+fn a_derived_dataset_is_graded_as_its_highest_source_or_says_why_not() {
+    let id = |text| DatasetId::parse(text).unwrap();
+    let found = |because, sources: Option<Vec<(&str, Grade)>>| {
+        let mut it = card();
+        it.grading = Some(derived(because));
+        let sources = sources.map(|all| all.into_iter().map(|(it, grade)| (id(it), grade)));
+        let neighbours = Neighbours {
+            sources: sources.map(Iterator::collect),
+            ..Neighbours::default()
+        };
+        let rules = findings(&it, &neighbours).into_iter().map(|it| it.rule);
+        rules.collect::<Vec<_>>()
+    };
+    // The card is graded G2.
+    assert_eq!(found(None, Some(vec![("a", Grade::G2)])), []);
+    assert_eq!(
+        found(None, Some(vec![("a", Grade::G3)])),
+        [CatalogRule::GradeBelowSource]
+    );
+    assert_eq!(found(Some("sums alone"), Some(vec![("a", Grade::G3)])), []);
+    assert_eq!(found(None, Some(vec![])), [CatalogRule::SourceUnknown]);
+    assert_eq!(found(None, None), [], "a file has no catalog behind it");
+}
+
+#[test]
+fn what_ships_has_no_finding_but_that_its_grade_was_not_assessed() {
     let provider = ParticipantId::parse("gd.port").unwrap();
     let owner = NodeId::parse("gd-1").unwrap();
     for described in shipped::datasets().unwrap() {
         let it = described.into_dataset(provider.clone(), owner.clone());
-        assert_eq!(findings(&it, &Neighbours::default()), [], "{}", it.id);
+        let found = findings(&it, &Neighbours::default());
+        let expected = CatalogFinding::new("grading.assessment", CatalogRule::AssessmentMissing);
+        assert_eq!(found, [expected], "{}", it.id);
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table; each entry is one case")]
 #[test]
 fn each_rule_is_told_of_its_own_field() {
     let cases: Vec<(fn(&mut Dataset), &[&str])> = vec![
@@ -82,6 +148,36 @@ fn each_rule_is_told_of_its_own_field() {
             ],
         ),
         (
+            |it| it.grading = None,
+            &["grading.assessment ASSESSMENT_MISSING WARN"],
+        ),
+        (
+            |it| it.grading = Some(assessed(Grade::G3)),
+            &["grade GRADE_BELOW_ASSESSMENT BLOCK"],
+        ),
+        (
+            |it| {
+                it.grade = Grade::G4;
+                it.grading = Some(assessed(Grade::Core));
+            },
+            &["grading.important IMPORTANT_SUSPECTED WARN"],
+        ),
+        (
+            |it| it.grade = Grade::Important,
+            &["grading.important IMPORTANT_BASIS BLOCK"],
+        ),
+        (
+            |it| {
+                it.grade = Grade::Important;
+                it.grading.as_mut().unwrap().important = Some(notice());
+            },
+            &[],
+        ),
+        (
+            |it| it.grading.as_mut().unwrap().important = Some(notice()),
+            &["grading.important IMPORTANT_BASIS BLOCK"],
+        ),
+        (
             |it| entry(it).format = ResourceFormat::Spreadsheet,
             &["resource.method FORMAT_METHOD BLOCK"],
         ),
@@ -123,9 +219,11 @@ fn neighbours_with_the_same_code_or_title_are_told() {
     let neighbours = Neighbours {
         same_code: Some(other.clone()),
         same_title: Some(other),
+        sources: None,
     };
     let rules: Vec<CatalogRule> = findings(&card(), &neighbours)
         .iter()
+        .filter(|it| it.rule != CatalogRule::AssessmentMissing)
         .map(|it| it.rule)
         .collect();
     assert_eq!(rules, [CatalogRule::CodeTaken, CatalogRule::TitleTaken]);
