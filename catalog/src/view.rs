@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 
 use crypto::{Digest, KeyId};
 use schemas::calendar::{Calendar, Day};
+use schemas::correction::Correction;
 use schemas::dataset::{Dataset, DatasetState, DatasetVersion};
+use schemas::delegation::Delegation;
+use schemas::dispute::Dispute;
+use schemas::emergency::EmergencyReview;
 use schemas::export::Instrument;
 use schemas::grading::{GradeAssessment, ImpactAnswer};
 use schemas::participant::{Node, Participant, Person};
@@ -17,8 +21,8 @@ use schemas::rule_pack::{AdoptedRulePack, ImpactObject, RulePack, RulePackKind};
 use schemas::standard::DataStandard;
 use schemas::transfer::Transfer;
 use schemas::{
-    ContractId, DatasetId, GrantId, InstrumentId, NodeId, ParticipantId, PersonId, RequestId,
-    Signed, StandardEdition, Timestamp, TransferId,
+    ContractId, CorrectionId, DatasetId, GrantId, InstrumentId, NodeId, ParticipantId, PersonId,
+    RequestId, Signed, StandardEdition, Timestamp, TransferId,
 };
 
 pub use crate::state::WitnessedCheckpoint;
@@ -128,6 +132,22 @@ impl View {
         approval(RequestId) -> Approval,
         /// All approvals.
         approvals;
+        /// The dispute of a request's refusal.
+        dispute(RequestId) -> Dispute,
+        /// All disputes.
+        disputes;
+        /// The correction ticket of that identifier.
+        correction(CorrectionId) -> Correction,
+        /// All correction tickets.
+        corrections;
+        /// Who decides in a person's place, ended or not.
+        delegation(PersonId) -> Delegation,
+        /// All delegations.
+        delegations;
+        /// The emergency grant of a request, with its review.
+        emergency(RequestId) -> EmergencyReview,
+        /// All emergency grants.
+        emergencies;
         /// The newest checkpoint of a participant's ledger.
         checkpoint(ParticipantId) -> WitnessedCheckpoint,
         /// The newest checkpoint of every ledger, by participant.

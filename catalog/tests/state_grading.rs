@@ -14,9 +14,7 @@ use std::collections::BTreeMap;
 
 use schemas::command::Command;
 use schemas::dataset::{Dataset, DatasetState, Grade};
-use schemas::grading::{
-    Derivation, DerivationKind, GradeAssessment, Grading, ImpactAnswer, ImportantBasis,
-};
+use schemas::grading::{Derivation, DerivationKind, GradeAssessment, Grading, ImpactAnswer};
 use schemas::resource::CatalogRule;
 use schemas::rule_pack::{ImpactDegree, ImpactObject, PackBody};
 use state_world::*;
@@ -165,14 +163,6 @@ fn an_assessment_on_record_outlives_its_table_and_a_new_one_follows_the_new_tabl
             ),
         ],
     );
-}
-
-fn notice() -> ImportantBasis {
-    ImportantBasis {
-        catalogue: "catalogue 7".to_owned(),
-        authority: "the authority".to_owned(),
-        notified_on: day("2026-03-01"),
-    }
 }
 
 /// What becomes of submitting such a card.

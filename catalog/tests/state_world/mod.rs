@@ -25,6 +25,7 @@ use schemas::decision::RowFilter;
 use schemas::export::{
     Envelope, EnvelopeData, ExportMethod, Instrument, InstrumentKind, InstrumentState,
 };
+use schemas::grading::ImportantBasis;
 use schemas::ledger_entry::{Checkpoint, CheckpointUpdate, Cosignature, LedgerIdentity};
 use schemas::participant::{KeyCustody, Node, Participant, ParticipantKind, Person, Role};
 use schemas::quality::{Ppm, QualityGate, QualityVerdict};
@@ -194,6 +195,15 @@ pub(crate) fn column(name: &str) -> Column {
         name: name.to_owned(),
         title: LocalText::new("列", name),
         sensitivity: Sensitivity::None,
+    }
+}
+
+/// A notice that makes data important.
+pub(crate) fn notice() -> ImportantBasis {
+    ImportantBasis {
+        catalogue: "catalogue 7".to_owned(),
+        authority: "the authority".to_owned(),
+        notified_on: day("2026-03-01"),
     }
 }
 
@@ -598,8 +608,11 @@ impl World {
         GRANTED.get_or_init(build).clone()
     }
 
-    /// Describes a dataset and walks it to PUBLISHED.
-    pub(crate) fn publish(&mut self, card: Dataset) {
+    /// Describes a dataset and walks it to PUBLISHED. Important data gets its notice.
+    pub(crate) fn publish(&mut self, mut card: Dataset) {
+        if card.grade == Grade::Important {
+            card.grading.get_or_insert_default().important = Some(notice());
+        }
         let (id, provider) = (card.id.clone(), card.provider.clone());
         let steward = format!("{provider}-steward");
         let second = format!("{provider}-steward2");

@@ -2,13 +2,14 @@
 //!
 //! It does not make keys; whoever holds them does.
 
-use schemas::Visibility;
 use schemas::command::Command;
+use schemas::delegation::Delegation;
 use schemas::participant::{KeyCustody, Node, Participant as Member, Person};
+use schemas::{Period, PersonId, Visibility};
 
 use super::Desk;
 use crate::Error;
-use crate::cli::member::{Bind, Participant};
+use crate::cli::member::{Bind, Delegate, Participant};
 use crate::client::{Verb, now};
 use crate::files::read_record;
 use crate::output::Column;
@@ -35,6 +36,15 @@ const NODES: &[Column] = &[
     Column::text("col-hosts", "hosts"),
     Column::text("col-api", "api_address"),
     Column::text("col-data", "data_address"),
+    Column::number("col-revision", "revision"),
+];
+
+const DELEGATIONS: &[Column] = &[
+    Column::text("col-person", "from"),
+    Column::text("col-stands-in", "to"),
+    Column::time("col-from", "period.from"),
+    Column::time("col-until", "period.until"),
+    Column::text("col-note", "because"),
     Column::number("col-revision", "revision"),
 ];
 
@@ -78,7 +88,52 @@ pub(super) fn run(it: Participant, desk: &mut Desk<'_, '_>) -> Result<(), Error>
                 .change(Verb::Post, "/persons", revision, command)?;
             desk.changed(&id, &answer)
         }
+        Participant::Delegate(it) => delegate(it, desk),
+        Participant::Delegations(paging) => desk.list("/delegations", DELEGATIONS, paging),
+        Participant::EndDelegation { from, because } => {
+            let revision = revision_of(&from, desk)?;
+            let command = Command::EndDelegation {
+                from: from.clone(),
+                revision,
+                because,
+            };
+            let path = format!("/delegations/{from}/end");
+            let answer = desk.client.change(Verb::Post, &path, revision, command)?;
+            desk.changed(&from, &answer)
+        }
     }
+}
+
+/// The revision of a person's delegation, 0 when there is none.
+fn revision_of(from: &PersonId, desk: &mut Desk<'_, '_>) -> Result<u64, Error> {
+    let all = desk.client.list("/delegations", None)?.items;
+    let held = all.iter().find(|it| it["from"] == from.as_str());
+    Ok(held.and_then(|it| it["revision"].as_u64()).unwrap_or(0))
+}
+
+fn delegate(it: Delegate, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    let principal = desk.client.principal()?;
+    let from = principal.person.ok_or(Error::Missing { flag: "person" })?;
+    let revision = revision_of(&from, desk)?;
+    let delegation = Delegation {
+        from: from.clone(),
+        to: it.to,
+        participant: principal.participant,
+        period: Period {
+            from: it.from.unwrap_or_else(now),
+            until: it.until,
+        },
+        because: it.because,
+        ended_because: None,
+        revision,
+    };
+    let command = Command::SetDelegation {
+        delegation: Box::new(delegation),
+    };
+    let answer = desk
+        .client
+        .change(Verb::Post, "/delegations", revision, command)?;
+    desk.changed(&from, &answer)
 }
 
 /// The record to bind: from the file, or from what was typed.

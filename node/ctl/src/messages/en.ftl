@@ -64,6 +64,7 @@ col-server = server
 col-severity = severity
 col-share = share
 col-size = size
+col-stands-in = stands in
 col-state = state
 col-step = step
 col-submitted-at = submitted

@@ -64,6 +64,7 @@ col-server = 服务地址
 col-severity = 轻重
 col-share = 共享属性
 col-size = 条数
+col-stands-in = 代行人
 col-state = 状态
 col-step = 步骤
 col-submitted-at = 提交时间
