@@ -2,23 +2,31 @@
 //!
 //! It does not change and it does not decide who may see a record: the enforcement point does.
 
+use std::collections::BTreeMap;
+
 use crypto::{Digest, KeyId};
 use schemas::calendar::{Calendar, Day};
-use schemas::dataset::{Dataset, DatasetVersion};
+use schemas::correction::Correction;
+use schemas::dataset::{Dataset, DatasetState, DatasetVersion};
+use schemas::delegation::Delegation;
+use schemas::dispute::Dispute;
+use schemas::emergency::EmergencyReview;
 use schemas::export::Instrument;
+use schemas::grading::{GradeAssessment, ImpactAnswer};
 use schemas::participant::{Node, Participant, Person};
 use schemas::policy_set::PolicySet;
 use schemas::request::{AccessRequest, Approval, Contract, Grant, Supervision};
-use schemas::rule_pack::{AdoptedRulePack, RulePack, RulePackKind};
+use schemas::resource::{self, CatalogFinding, Neighbours, ResourceCode};
+use schemas::rule_pack::{AdoptedRulePack, ImpactObject, RulePack, RulePackKind};
 use schemas::standard::DataStandard;
 use schemas::transfer::Transfer;
 use schemas::{
-    ContractId, DatasetId, GrantId, InstrumentId, NodeId, ParticipantId, PersonId, RequestId,
-    Signed, StandardEdition, Timestamp, TransferId,
+    ContractId, CorrectionId, DatasetId, GrantId, InstrumentId, NodeId, ParticipantId, PersonId,
+    RequestId, Signed, StandardEdition, Timestamp, TransferId,
 };
 
 pub use crate::state::WitnessedCheckpoint;
-use crate::state::{KeyOwner, State, rule_pack};
+use crate::state::{KeyOwner, State, dataset, rule_pack};
 
 /// The catalog at one log index. Cloning shares everything; iterators are in identifier order.
 #[derive(Clone, Debug, Default)]
@@ -124,6 +132,22 @@ impl View {
         approval(RequestId) -> Approval,
         /// All approvals.
         approvals;
+        /// The dispute of a request's refusal.
+        dispute(RequestId) -> Dispute,
+        /// All disputes.
+        disputes;
+        /// The correction ticket of that identifier.
+        correction(CorrectionId) -> Correction,
+        /// All correction tickets.
+        corrections;
+        /// Who decides in a person's place, ended or not.
+        delegation(PersonId) -> Delegation,
+        /// All delegations.
+        delegations;
+        /// The emergency grant of a request, with its review.
+        emergency(RequestId) -> EmergencyReview,
+        /// All emergency grants.
+        emergencies;
         /// The newest checkpoint of a participant's ledger.
         checkpoint(ParticipantId) -> WitnessedCheckpoint,
         /// The newest checkpoint of every ledger, by participant.
@@ -179,6 +203,48 @@ impl View {
             .get(dataset)?
             .get_max()
             .map(|(_, version)| version.as_ref())
+    }
+
+    /// What is filled in wrongly in a card, compared with the other cards. Reads every card of the
+    /// provider, so it is for a person who asks and not for each command.
+    #[must_use]
+    pub fn findings(&self, it: &Dataset) -> Vec<CatalogFinding> {
+        let same_title = self
+            .datasets()
+            .find(|other| {
+                let same = other.provider == it.provider && other.title.zh == it.title.zh;
+                same && other.id != it.id && other.state != DatasetState::Retired
+            })
+            .map(|other| other.id.clone());
+        let neighbours = Neighbours {
+            same_code: dataset::same_code(&self.state, it),
+            same_title,
+            sources: Some(dataset::sources(&self.state, it)),
+        };
+        resource::findings(it, &neighbours)
+    }
+
+    /// What answers about impact give by the grading table in force at a provider's seat.
+    ///
+    /// # Errors
+    /// What is wrong with the answers, or that no table is in force.
+    pub fn assess(
+        &self,
+        provider: &ParticipantId,
+        answers: BTreeMap<ImpactObject, ImpactAnswer>,
+    ) -> Result<GradeAssessment, String> {
+        dataset::assess(&self.state, provider, answers).map_err(|refusal| refusal.detail)
+    }
+
+    /// The first resource code of a classification that no dataset has.
+    ///
+    /// # Errors
+    /// [`schemas::Error::Field`] for what is no classification, or one without a number left.
+    pub fn next_resource_code(&self, classification: &str) -> Result<ResourceCode, schemas::Error> {
+        // Codes of one classification stand together: '0' follows '/' at once.
+        let (from, until) = (format!("{classification}/"), format!("{classification}0"));
+        let taken = self.state.resource_codes.range(from..until);
+        ResourceCode::next(classification, taken.map(|(code, _)| code.as_str()))
     }
 
     /// All grants of a dataset to a consumer, whether or not they are in force.

@@ -860,7 +860,9 @@ fn the_second_person_is_another_and_agrees_to_the_same() {
         answer: canonical::digest(&answer(300)).unwrap(),
         first: person_id("port-steward"),
         first_at: at(0),
+        first_for: None,
         second: None,
+        second_for: None,
     };
     assert_eq!(world.view().approval(&request_id("r1")), Some(&expected));
     check(

@@ -20,6 +20,7 @@ use catalog::state::{RecordKey, RecordKind, State, VerifiedProposal};
 use catalog::view::View;
 use schemas::command::{Command, Outcome, RefusalCode};
 use schemas::dataset::Grade;
+use schemas::dispute::{Dispute, DisputeMove};
 use schemas::request::{GrantState, RequestState};
 use schemas::transfer::TransferState;
 use seeded::Random;
@@ -51,6 +52,31 @@ fn check_governance(view: &View, seed: u64) {
             "seed {seed}: {} was agreed to by one person",
             it.request
         );
+    }
+    for it in view.emergencies() {
+        let active = view.grant(&it.grant).unwrap().state == GrantState::Active;
+        let late = it.review.is_none() && it.due_at <= view.leader_time();
+        assert!(
+            !(active && late),
+            "seed {seed}: {} runs on without a review",
+            it.grant
+        );
+        let reviewer = it.review.as_ref().map(|it| &it.by);
+        assert!(
+            reviewer != Some(&it.by),
+            "seed {seed}: {} reviewed her own grant",
+            it.by
+        );
+    }
+    for it in view.disputes() {
+        let opens = it.steps.first().map(|it| it.step) == Some(DisputeMove::Open);
+        let short = it.steps.len() <= Dispute::STEPS_MAX;
+        assert!(opens && short, "seed {seed}: {it:?}");
+    }
+    for it in view.corrections() {
+        let corrected = it.corrected_in.is_none_or(|number| number > it.version);
+        let told = it.notified.is_empty() || it.corrected_in.is_some();
+        assert!(corrected && told, "seed {seed}: {it:?}");
     }
     for it in view.supervisions() {
         let late = it.due_at <= it.raised_at;
@@ -345,7 +371,7 @@ fn every_history_is_the_same_on_every_replica() {
     println!("applied {applied:?}\nrefused {refused:?}");
     // A generator that no longer reaches a command or a refusal tests nothing.
     if seeds >= HISTORIES {
-        assert_eq!(applied.len(), 22, "{applied:?}");
+        assert_eq!(applied.len(), 28, "{applied:?}");
         assert_eq!(refused.len(), RefusalCode::ALL.len(), "{refused:?}");
     }
 }

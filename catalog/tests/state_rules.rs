@@ -491,7 +491,10 @@ fn a_dataset_walks_its_life_step_by_step() {
     };
     let card = dataset("calls", PORT);
     let (ours, theirs) = ("port-steward", "authority-steward");
-    let submitted = [(ours, S::DepartmentApproved), (ours, S::Submitted)];
+    let submitted = [
+        ("port-steward2", S::DepartmentApproved),
+        (ours, S::Submitted),
+    ];
     check(
         &steps(&card, &submitted),
         vec![
@@ -597,7 +600,10 @@ fn a_dataset_walks_its_life_step_by_step() {
         ],
     );
     let own = dataset("calls", AUTHORITY);
-    let walk = [(theirs, S::DepartmentApproved), (theirs, S::Submitted)];
+    let walk = [
+        ("authority-steward2", S::DepartmentApproved),
+        (theirs, S::Submitted),
+    ];
     check(
         &steps(&own, &walk),
         vec![

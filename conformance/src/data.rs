@@ -73,6 +73,11 @@ pub fn shipped(id: &str) -> (Described, DataStandard) {
 #[must_use]
 pub fn renamed(mut described: Described, id: &str) -> Described {
     described.id = DatasetId::parse(id).expect("an identifier");
+    // A code of its own: the digest of the identifier as a number.
+    let digest = crypto::Digest::of(id.as_bytes());
+    let number = digest.as_bytes().iter().take(6);
+    let number = number.fold(1_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    described.resource_code = format!("3069900/{number}");
     described
 }
 

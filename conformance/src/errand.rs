@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jobs::{Job, JobOutcome};
+use schemas::calendar::Day;
 use schemas::command::Command;
 use schemas::dataset::{Dataset, DatasetState};
 use schemas::decision::{Mask, RowFilter};
+use schemas::grading::{Grading, ImportantBasis};
 use schemas::participant::Person;
 use schemas::request::{
     AccessRequest, Contract, ContractTerms, Grant, GrantState, Purpose, RequestDecision,
@@ -16,7 +18,9 @@ use schemas::request::{
 };
 use schemas::shipped::Described;
 use schemas::standard::DataStandard;
-use schemas::{ContractId, DatasetId, GrantId, Jurisdiction, NodeId, PartyOnly, Period, RequestId};
+use schemas::{
+    ContractId, DatasetId, Grade, GrantId, Jurisdiction, NodeId, PartyOnly, Period, RequestId,
+};
 use serde_json::{Value, json};
 use server::federation::now;
 
@@ -118,7 +122,19 @@ pub fn adopt(steward: &Client, standard: DataStandard) {
 /// When it is refused.
 #[must_use]
 pub fn draft(steward: &Client, owner: &NodeId, described: Described) -> Dataset {
-    let dataset = described.into_dataset(steward.person.participant.clone(), owner.clone());
+    let mut dataset = described.into_dataset(steward.person.participant.clone(), owner.clone());
+    if dataset.grade == Grade::Important {
+        // Only a notice makes data important.
+        let important = Some(ImportantBasis {
+            catalogue: "重要数据目录 1".to_owned(),
+            authority: "主管部门".to_owned(),
+            notified_on: Day::of(now()),
+        });
+        dataset.grading = Some(Grading {
+            important,
+            ..Grading::default()
+        });
+    }
     let id = dataset.id.clone();
     let command = Command::DescribeDataset {
         dataset: Box::new(dataset),

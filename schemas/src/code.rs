@@ -109,6 +109,16 @@ codes! {
         RequestDecide = "request.decide",
         /// Withdraw one's own request.
         RequestWithdraw = "request.withdraw",
+        /// Dispute a refusal, or take part in a dispute.
+        RequestDispute = "request.dispute",
+        /// Doubt a row that one received.
+        CorrectionOpen = "correction.open",
+        /// Read correction tickets and notices.
+        CorrectionRead = "correction.read",
+        /// Answer or close a correction ticket.
+        CorrectionMove = "correction.move",
+        /// Let somebody decide in one's place, or end that.
+        DelegationSet = "delegation.set",
         /// Read a contract or grant one is party to.
         GrantRead = "grant.read",
         /// End a grant before its time.
@@ -245,6 +255,8 @@ codes! {
         Dataset = "dataset",
         /// Requests for shared data.
         Request = "request",
+        /// Correction tickets.
+        Correction = "correction",
         /// Grants under contracts.
         Grant = "grant",
         /// Transfers.

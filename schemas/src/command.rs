@@ -7,7 +7,10 @@ use crypto::{KeyId, Label, Signature};
 use serde::{Deserialize, Serialize};
 
 use crate::code::codes;
+use crate::correction::{Correction, CorrectionState};
 use crate::dataset::{Dataset, DatasetState, DatasetVersion};
+use crate::delegation::Delegation;
+use crate::dispute::DisputeMove;
 use crate::export::{Instrument, InstrumentState};
 use crate::ledger_entry::{CheckpointUpdate, Cosignature};
 use crate::participant::{Node, Participant, Person};
@@ -17,8 +20,8 @@ use crate::rule_pack::RulePack;
 use crate::standard::DataStandard;
 use crate::transfer::{Receipt, Transfer};
 use crate::{
-    CommandId, DatasetId, Error, GrantId, InstrumentId, NodeId, ParticipantId, PersonId, RequestId,
-    RulePackId, Signed, Timestamp, TransferId, canonical,
+    CommandId, CorrectionId, DatasetId, Error, GrantId, InstrumentId, NodeId, ParticipantId,
+    PersonId, RequestId, RulePackId, Signed, Timestamp, TransferId, canonical,
 };
 
 /// Everything that can be asked of the catalog.
@@ -95,6 +98,60 @@ pub enum Command {
         request: RequestId,
         /// The revision that the caller saw.
         revision: u64,
+    },
+    /// Take a step in the dispute of a refusal. By a data consumer of the consumer, a data steward
+    /// of the provider or of the authority, as the step has it.
+    DisputeRequest {
+        /// Which request.
+        request: RequestId,
+        /// The revision that the caller saw.
+        revision: u64,
+        /// Which step.
+        step: DisputeMove,
+        /// Why.
+        because: String,
+    },
+    /// Review what was granted in an emergency. By a second data steward or security officer of the
+    /// provider.
+    ReviewEmergency {
+        /// Which request.
+        request: RequestId,
+        /// Whether the grant was right; one that was not is revoked.
+        upheld: bool,
+        /// Why.
+        because: String,
+    },
+    /// Doubt a row. By a data consumer of a participant that has or had a grant.
+    OpenCorrection {
+        /// The ticket, state `OPEN`.
+        correction: Box<Correction>,
+    },
+    /// Move a correction ticket. By a data steward of the provider; whoever asked closes it.
+    MoveCorrection {
+        /// Which.
+        correction: CorrectionId,
+        /// The revision that the caller saw.
+        revision: u64,
+        /// Where to.
+        to: CorrectionState,
+        /// What is said with it.
+        text: String,
+        /// The version that has it right, with `CORRECTED`.
+        corrected_in: Option<u64>,
+    },
+    /// Let somebody decide in one's place. By the person who will be away.
+    SetDelegation {
+        /// The record; `revision` is the one that it replaces, 0 for a first one.
+        delegation: Box<Delegation>,
+    },
+    /// End a delegation before its time. By who was away or a security officer of her participant.
+    EndDelegation {
+        /// Whose.
+        from: PersonId,
+        /// The revision that the caller saw.
+        revision: u64,
+        /// Why.
+        because: String,
     },
     /// End a grant. By a data steward or security officer of the provider.
     RevokeGrant {

@@ -6,7 +6,9 @@ use crypto::{Digest, Label};
 use serde::{Deserialize, Serialize};
 
 use crate::code::codes;
+use crate::grading::Grading;
 use crate::quality::{QualityGate, QualityRule, QualityVerdict};
+use crate::resource::ResourceEntry;
 use crate::{
     DatasetId, LocalText, NodeId, ParticipantId, PersonId, Signed, StandardId, Timestamp,
     Visibility,
@@ -156,10 +158,14 @@ pub struct Dataset {
     pub share_basis: Option<String>,
     /// 更新周期.
     pub update_cycle: UpdateCycle,
+    /// Format, share method and opening. A record without them is not taken in for review.
+    pub resource: Option<ResourceEntry>,
     /// 分级.
     pub grade: Grade,
     /// Why it has that grade.
     pub grade_basis: String,
+    /// How it came by that grade, as far as it is on record.
+    pub grading: Option<Grading>,
     /// The data standard its rows follow.
     pub standard: StandardEdition,
     /// 信息项.
@@ -172,6 +178,8 @@ pub struct Dataset {
     pub visibility: Visibility,
     /// Where it is in its life.
     pub state: DatasetState,
+    /// Who wrote it last. The catalog sets it: the signer of the change, whatever the record says.
+    pub written_by: Option<PersonId>,
     /// Grows with each change; `If-Match` compares it.
     pub revision: u64,
 }

@@ -133,6 +133,8 @@ ids! {
     CommandId = "command";
     /// A series of rule packs, for example `export.cn`; packs in it are numbered.
     RulePackId = "rule-pack";
+    /// A correction ticket.
+    CorrectionId = "correction";
     /// An export instrument or evidence.
     InstrumentId = "instrument";
 }

@@ -48,6 +48,16 @@ codes! {
 }
 
 codes! {
+    /// Who approves a catalog record for the department (部门负责人审核), before the authority sees it.
+    pub enum DepartmentApproval {
+        /// Another data steward than who wrote it.
+        SecondPerson = "SECOND_PERSON",
+        /// Who wrote it may: for a department with one data steward. The authority registers that.
+        SamePerson = "SAME_PERSON",
+    }
+}
+
+codes! {
     /// What a person may do. System, security and audit administration are three persons
     /// (GB/T 22239-2019, 8.1.5): no one holds two of these three.
     pub enum Role {
@@ -137,6 +147,8 @@ pub struct Participant {
     pub seat: Option<String>,
     /// Whether it operates critical information infrastructure (CSL 37).
     pub ciio: bool,
+    /// Who approves its catalog records for the department; a second person when nothing is said.
+    pub department_approval: Option<DepartmentApproval>,
     /// Key that signs its receipts, versions and checkpoints.
     #[schema(value_type = String, pattern = "^04[0-9a-f]{128}$")]
     pub signing: PublicKey,
@@ -147,6 +159,14 @@ pub struct Participant {
     pub ledger_incarnation: u32,
     /// Grows with each change.
     pub revision: u64,
+}
+
+impl Participant {
+    /// Whether who wrote a catalog record may also approve it for the department.
+    #[must_use]
+    pub fn approves_alone(&self) -> bool {
+        self.department_approval == Some(DepartmentApproval::SamePerson)
+    }
 }
 
 /// Most transport certificates that a node may show at one time: one a family of TLS, and its

@@ -125,8 +125,13 @@ pub struct Approval {
     pub first: PersonId,
     /// When she agreed, by leader time.
     pub first_at: Timestamp,
-    /// The second person, once there is one.
+    /// In whose place the first person decided, who was away.
+    pub first_for: Option<PersonId>,
+    /// The second person, once there is one. A delegated agreement that one person may give alone
+    /// is recorded without.
     pub second: Option<PersonId>,
+    /// In whose place the second person decided.
+    pub second_for: Option<PersonId>,
 }
 
 codes! {
@@ -136,6 +141,14 @@ codes! {
         Reply = "REPLY",
         /// From the agreement to the first rows received.
         Delivery = "DELIVERY",
+        /// From the dispute of a refusal to coordination or an end.
+        Negotiation = "NEGOTIATION",
+        /// From coordination to the common superior or a decision.
+        Coordination = "COORDINATION",
+        /// From the common superior to a decision.
+        Escalation = "ESCALATION",
+        /// From an emergency grant to its review.
+        EmergencyReview = "EMERGENCY_REVIEW",
     }
 }
 
@@ -165,6 +178,15 @@ pub enum RequestDecision {
         contract: Box<Contract>,
         /// Its first grant.
         grant: Box<Grant>,
+    },
+    /// Agreed by one person in an emergency, for a short time; a second one reviews it.
+    Emergency {
+        /// The contract.
+        contract: Box<Contract>,
+        /// Its grant.
+        grant: Box<Grant>,
+        /// What the emergency is.
+        because: String,
     },
     /// Refused; written reasons are a duty.
     Refuse {

@@ -8,6 +8,7 @@
 
 mod clocks;
 mod export;
+mod grading;
 mod holidays;
 mod lists;
 mod shipped;
@@ -22,6 +23,7 @@ pub use export::{
     EXPORT_ORDER, ExportRule, ExportRules, ExportSettings, GbaRules, InstrumentRule, Listed,
     Thresholds,
 };
+pub use grading::{GradingCell, GradingTable, ImpactDegree, ImpactObject};
 pub use holidays::{DaysOff, HolidayYear, Holidays};
 pub use lists::{CodeEntry, CodeTable, IndicatorWeight, ListRow, NegativeList, QualityWeights};
 pub use shipped::shipped;
@@ -46,6 +48,8 @@ codes! {
         QualityWeights = "QUALITY_WEIGHTS",
         /// A code table.
         CodeTable = "CODE_TABLE",
+        /// The table of impact and degree by which data is graded.
+        Grading = "GRADING",
     }
 }
 
@@ -83,6 +87,8 @@ pub enum PackBody {
     QualityWeights(QualityWeights),
     /// A code table.
     CodeTable(CodeTable),
+    /// A grading table.
+    Grading(GradingTable),
 }
 
 /// A rule pack: data of record, signed where it is adopted, kept for good.
@@ -196,6 +202,7 @@ impl RulePack {
             PackBody::NegativeList(it) => it.check(),
             PackBody::QualityWeights(it) => it.check(),
             PackBody::CodeTable(it) => it.check(),
+            PackBody::Grading(it) => it.check(),
         }
     }
 
@@ -209,6 +216,7 @@ impl RulePack {
             PackBody::NegativeList(_) => RulePackKind::NegativeList,
             PackBody::QualityWeights(_) => RulePackKind::QualityWeights,
             PackBody::CodeTable(_) => RulePackKind::CodeTable,
+            PackBody::Grading(_) => RulePackKind::Grading,
         }
     }
 
@@ -234,6 +242,15 @@ impl RulePack {
     #[must_use]
     pub fn clocks(&self) -> Option<&Clocks> {
         if let PackBody::Clocks(it) = &self.body {
+            return Some(it);
+        }
+        None
+    }
+
+    /// The grading table, if it holds one.
+    #[must_use]
+    pub fn grading(&self) -> Option<&GradingTable> {
+        if let PackBody::Grading(it) = &self.body {
             return Some(it);
         }
         None
@@ -266,7 +283,10 @@ impl RulePack {
 #[must_use]
 pub fn is_by_place(kind: RulePackKind) -> bool {
     match kind {
-        RulePackKind::ExportRules | RulePackKind::Holidays | RulePackKind::Clocks => true,
+        RulePackKind::ExportRules
+        | RulePackKind::Holidays
+        | RulePackKind::Clocks
+        | RulePackKind::Grading => true,
         RulePackKind::NegativeList | RulePackKind::QualityWeights | RulePackKind::CodeTable => {
             false
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Column, Dataset, DatasetState, Grade, ShareAttribute, UpdateCycle};
 use crate::quality::{QualityGate, QualityRule};
+use crate::resource::ResourceEntry;
 use crate::standard::DataStandard;
 use crate::{
     DatasetId, Error, LocalText, NodeId, ParticipantId, StandardEdition, StandardId, Visibility,
@@ -95,14 +96,17 @@ impl Described {
             share_conditions: self.share_conditions,
             share_basis: self.share_basis,
             update_cycle: self.update_cycle,
+            resource: Some(ResourceEntry::exchanged_tables()),
             grade: self.grade,
             grade_basis: self.grade_basis,
+            grading: None,
             standard: self.standard,
             columns: self.columns,
             quality_rules: self.quality_rules,
             quality_gate: self.quality_gate,
             visibility: Visibility::Federation,
             state: DatasetState::Draft,
+            written_by: None,
             revision: 0,
         }
     }

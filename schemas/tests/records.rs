@@ -9,12 +9,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemas::canonical;
+use schemas::correction::Correction;
 use schemas::dataset::Dataset;
+use schemas::delegation::Delegation;
+use schemas::dispute::Dispute;
+use schemas::emergency::EmergencyReview;
 use schemas::export::Instrument;
 use schemas::ledger_entry::LedgerEntry;
 use schemas::participant::Participant;
 use schemas::policy_set::PolicySet;
-use schemas::request::{AccessRequest, Contract, Grant};
+use schemas::request::{AccessRequest, Approval, Contract, Grant};
 use schemas::rule_pack::RulePack;
 use schemas::standard::DataStandard;
 use schemas::transfer::Transfer;
@@ -33,7 +37,7 @@ struct Record {
     parse: fn(&Value) -> Result<(), String>,
 }
 
-const RECORDS: [Record; 11] = [
+const RECORDS: [Record; 16] = [
     record::<Dataset>("dataset"),
     record::<AccessRequest>("request"),
     record::<Contract>("contract"),
@@ -45,6 +49,11 @@ const RECORDS: [Record; 11] = [
     record::<DataStandard>("data-standard"),
     record::<RulePack>("rule-pack"),
     record::<Instrument>("instrument"),
+    record::<Approval>("approval"),
+    record::<Dispute>("dispute"),
+    record::<Correction>("correction"),
+    record::<Delegation>("delegation"),
+    record::<EmergencyReview>("emergency-review"),
 ];
 
 const fn record<T: ToSchema + Serialize + DeserializeOwned>(name: &'static str) -> Record {
@@ -205,7 +214,7 @@ fn objects(value: &Value, at: &str, out: &mut Vec<String>) {
 }
 
 /// Objects whose member names are data: maps by header, column and the like.
-const MAPS: [&str; 3] = ["/renames", "/dates", "/masks"];
+const MAPS: [&str; 4] = ["/renames", "/dates", "/masks", "/answers"];
 
 #[test]
 fn a_member_that_nobody_knows_is_refused_everywhere() {

@@ -15,6 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use schemas::command::Command;
 use schemas::dataset::{Column, Dataset, DatasetState, Sensitivity, ShareAttribute, UpdateCycle};
 use schemas::quality::{Ppm, QualityGate};
+use schemas::resource::ResourceEntry;
 use schemas::standard::{DataStandard, Reading};
 use schemas::{
     DatasetId, Grade, LocalText, ParticipantId, StandardEdition, StandardId, Visibility,
@@ -143,7 +144,7 @@ pub(crate) fn cards(clients: usize, time: Duration, made: &mut usize) -> Vec<Val
 fn card(key: &SecretKey, number: usize) -> PutRequest {
     let mut dataset = Dataset {
         id: DatasetId::parse(format!("card-{number}")).expect("an identifier"),
-        resource_code: "440100/0001".to_owned(),
+        resource_code: format!("3060100/1{number:06}"),
         provider: ParticipantId::parse("authority").expect("an identifier"),
         owner: node_id(1),
         title: LocalText::new("靠泊", "Berth calls"),
@@ -153,8 +154,10 @@ fn card(key: &SecretKey, number: usize) -> PutRequest {
         share_conditions: None,
         share_basis: None,
         update_cycle: UpdateCycle::Daily,
+        resource: Some(ResourceEntry::exchanged_tables()),
         grade: Grade::G2,
         grade_basis: "no harm".to_owned(),
+        grading: None,
         standard: edition(),
         columns: vec![Column {
             name: "imo".to_owned(),
@@ -168,6 +171,7 @@ fn card(key: &SecretKey, number: usize) -> PutRequest {
         },
         visibility: Visibility::Federation,
         state: DatasetState::Draft,
+        written_by: None,
         revision: 0,
     };
     let bare = schemas::canonical::to_bytes(&dataset).expect("canonical bytes");

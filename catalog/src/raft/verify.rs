@@ -85,6 +85,10 @@ pub(crate) fn changes_keys(report: &ApplyReport) -> bool {
         | RecordKind::Instrument
         | RecordKind::Approval
         | RecordKind::Supervision
+        | RecordKind::Dispute
+        | RecordKind::Correction
+        | RecordKind::Delegation
+        | RecordKind::EmergencyReview
         | RecordKind::Checkpoint
         | RecordKind::Command => false,
     })

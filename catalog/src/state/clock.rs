@@ -14,7 +14,7 @@ use super::record::{Clock, Record};
 use super::refusal::Refusal;
 use super::request::{is_in_use, running_clock, settled};
 use super::store::{Deadline, State};
-use super::{Change, grant};
+use super::{Change, correction, emergency, grant};
 
 /// How far an author's clock may be off leader time, in milliseconds: five minutes.
 pub const AUTHOR_SKEW_MAX_MS: i64 = 5 * 60 * 1_000;
@@ -72,6 +72,15 @@ pub(crate) fn tick(state: &State, acting: &Acting<'_>, now: Timestamp) -> Result
             }
             Deadline::Overdue(id) => {
                 records.extend(state.requests.get(id).and_then(|it| overdue(it, now)));
+            }
+            Deadline::Correction(id) => {
+                let late = state.corrections.get(id);
+                records.extend(late.map(|it| correction::overdue(it, now)));
+            }
+            Deadline::Review(id) => {
+                if let Some(it) = state.emergencies.get(id) {
+                    records.extend(emergency::lapsed(state, it, now));
+                }
             }
         }
     }

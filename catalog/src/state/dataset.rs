@@ -8,13 +8,17 @@
 //!                   +-- RETURNED +    +---- REVISING <---+    +-> RETIRED
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use schemas::DatasetId;
+use schemas::calendar::Day;
 use schemas::dataset::{Dataset, DatasetState, Grade, ShareAttribute};
+use schemas::grading::{self, Derivation, GradeAssessment, ImpactAnswer};
 use schemas::participant::{Person, Role};
-use schemas::quality::{QualityCheck, QualityRule};
+use schemas::quality::{QualityCheck, QualityRule, Severity};
+use schemas::resource::{self, Neighbours, ResourceEntry};
+use schemas::rule_pack::{ImpactObject, RulePackKind};
+use schemas::{DatasetId, ParticipantId};
 
 use super::author::Acting;
 use super::limits::{CHECK_COLUMNS_MAX, CODE_CHARS_MAX, TEXT_CHARS_MAX};
@@ -23,7 +27,7 @@ use super::person::check_visibility;
 use super::record::{Record, Submission};
 use super::refusal::{Refusal, check_revision};
 use super::store::State;
-use super::{Change, limits};
+use super::{Change, limits, rule_pack};
 
 /// Creates or revises a card. By a data steward of the provider.
 pub(crate) fn describe(
@@ -31,7 +35,7 @@ pub(crate) fn describe(
     acting: &Acting<'_>,
     it: &Dataset,
 ) -> Result<Change, Refusal> {
-    acting.person_of(&it.provider, &[Role::DataSteward])?;
+    let person = acting.person_of(&it.provider, &[Role::DataSteward])?;
     let before = state.datasets.get(&it.id);
     match before {
         None if it.state != DatasetState::Draft => {
@@ -53,13 +57,19 @@ pub(crate) fn describe(
     }
     check_texts(it)?;
     check_share(it)?;
+    check_resource(before.map(AsRef::as_ref), it)?;
+    check_grading(state, before.map(AsRef::as_ref), it)?;
     check_columns(it)?;
     check_rules(it)?;
     check_visibility(&it.visibility)?;
-    let record = Dataset {
+    let mut record = Dataset {
+        written_by: Some(person.id.clone()),
         revision: revision + 1,
         ..it.clone()
     };
+    if let Some(entry) = &mut record.resource {
+        entry.published_on = before.and_then(|it| published_on(it));
+    }
     Ok(Change::new(
         revision + 1,
         vec![Record::Dataset(Arc::new(record))],
@@ -153,6 +163,102 @@ fn check_share(it: &Dataset) -> Result<(), Refusal> {
             Ok(())
         }
     }
+}
+
+/// Form, share method and opening: short, and not taken from a card that was published with them.
+fn check_resource(before: Option<&Dataset>, it: &Dataset) -> Result<(), Refusal> {
+    let Some(entry) = &it.resource else {
+        return match before.and_then(published_on) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::invalid(format!(
+                "{} was published with a resource entry; send it along",
+                it.id
+            ))),
+        };
+    };
+    if let Some(text) = &entry.open_conditions {
+        limits::check_text("resource.open_conditions", text, TEXT_CHARS_MAX)?;
+    }
+    let most = ResourceEntry::RELATED_MAX;
+    limits::check_count("resource.related", entry.related.len(), most)?;
+    for code in &entry.related {
+        limits::check_text("resource.related", code, CODE_CHARS_MAX)?;
+    }
+    Ok(())
+}
+
+/// The day of the first publication.
+fn published_on(it: &Dataset) -> Option<Day> {
+    it.resource.as_ref().and_then(|it| it.published_on)
+}
+
+/// Short texts, and an assessment that follows from the table in force. One that stands on record
+/// unchanged keeps the table that it was made by.
+fn check_grading(state: &State, before: Option<&Dataset>, it: &Dataset) -> Result<(), Refusal> {
+    let Some(grading) = &it.grading else {
+        return Ok(());
+    };
+    if let Some(basis) = &grading.important {
+        let field = "grading.important.catalogue";
+        limits::check_text(field, &basis.catalogue, TEXT_CHARS_MAX)?;
+        let field = "grading.important.authority";
+        limits::check_text(field, &basis.authority, TEXT_CHARS_MAX)?;
+    }
+    if let Some(derived) = &grading.derived {
+        let field = "grading.derived.sources";
+        limits::check_count(field, derived.sources.len(), Derivation::SOURCES_MAX)?;
+        if let Some(text) = &derived.lower_because {
+            limits::check_text("grading.derived.lower_because", text, TEXT_CHARS_MAX)?;
+        }
+    }
+    let assessment_of = |it: &Dataset| it.grading.as_ref().and_then(|it| it.assessment.clone());
+    let Some(assessment) = &grading.assessment else {
+        return Ok(());
+    };
+    if before.and_then(assessment_of).as_ref() == Some(assessment) {
+        return Ok(());
+    }
+    for answer in assessment.answers.values() {
+        limits::check_text(
+            "grading.assessment.because",
+            &answer.because,
+            TEXT_CHARS_MAX,
+        )?;
+    }
+    let again = assess(state, &it.provider, assessment.answers.clone())?;
+    if again == *assessment {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "the assessment is by pack {} number {} and says {}; the answers give {} by pack {} \
+         number {}, have it made anew",
+        assessment.pack.series,
+        assessment.pack.number,
+        assessment.proposed,
+        again.proposed,
+        again.pack.series,
+        again.pack.number
+    )))
+}
+
+/// What answers give by the table in force at a provider's seat.
+pub(crate) fn assess(
+    state: &State,
+    provider: &ParticipantId,
+    answers: BTreeMap<ImpactObject, ImpactAnswer>,
+) -> Result<GradeAssessment, Refusal> {
+    let (pack, table) = rule_pack::nearest(state, provider, RulePackKind::Grading)
+        .and_then(|pack| Some((pack, pack.grading()?)))
+        .ok_or_else(|| {
+            Refusal::not_found("no grading table is in force today; have one adopted".to_owned())
+        })?;
+    let invalid = |error: schemas::Error| Refusal::invalid(error.to_string());
+    let proposed = grading::assess(table, &answers).map_err(invalid)?;
+    Ok(GradeAssessment {
+        pack: pack.version().map_err(invalid)?,
+        answers,
+        proposed,
+    })
 }
 
 fn check_columns(it: &Dataset) -> Result<(), Refusal> {
@@ -254,19 +360,26 @@ pub(crate) fn shift(
             before.state
         )));
     }
-    if by_authority {
-        check_separation(state, person, id)?;
+    check_separation(state, person, before, to)?;
+    if to == DatasetState::Submitted {
+        check_filling(state, before)?;
     }
     if to == DatasetState::Published && before.grade == Grade::Core {
         return Err(Refusal::not_allowed(format!(
             "{id} is graded CORE; core data is not published, lower-grade extracts can be"
         )));
     }
-    let record = Dataset {
+    let mut record = Dataset {
         state: to,
         revision: before.revision + 1,
         ..before.clone()
     };
+    if to == DatasetState::Published
+        && let Some(entry) = &mut record.resource
+    {
+        let today = Day::of(state.leader_time());
+        entry.published_on.get_or_insert(today);
+    }
     let mut records = vec![Record::Dataset(Arc::new(record))];
     if to == DatasetState::Submitted {
         let submission = Submission {
@@ -278,16 +391,87 @@ pub(crate) fn shift(
     Ok(Change::new(before.revision + 1, records))
 }
 
-/// Where the authority provides data itself, the one who submitted does not decide.
-fn check_separation(state: &State, person: &Person, id: &DatasetId) -> Result<(), Refusal> {
-    match state.submissions.get(id) {
-        Some(submission) if submission.by == person.id => Err(Refusal::not_allowed(format!(
+/// Who wrote a card does not approve it for the department, unless the authority registered that
+/// she may, and who submitted it does not decide on it for the authority. A revision goes from its
+/// writer to the authority directly (`domain.md` 1.2), so there who submits is the second person.
+fn check_separation(
+    state: &State,
+    person: &Person,
+    before: &Dataset,
+    to: DatasetState,
+) -> Result<(), Refusal> {
+    let id = &before.id;
+    let decides = matches!(to, DatasetState::Returned | DatasetState::Approved);
+    let submission = state.submissions.get(id);
+    if decides && submission.is_some_and(|it| it.by == person.id) {
+        return Err(Refusal::not_allowed(format!(
             "{} submitted {id}; another steward of the authority decides on it \
              (separation of duties)",
             person.id
-        ))),
-        Some(_) | None => Ok(()),
+        )));
     }
+    let approves = to == DatasetState::DepartmentApproved
+        || (before.state, to) == (DatasetState::Revising, DatasetState::Submitted);
+    let provider = state.participants.get(&before.provider);
+    let alone = provider.is_some_and(|it| it.approves_alone());
+    if approves && before.written_by.as_ref() == Some(&person.id) && !alone {
+        return Err(Refusal::not_allowed(format!(
+            "{} wrote {id}; another steward of {} approves it (separation of duties)",
+            person.id, before.provider
+        )));
+    }
+    Ok(())
+}
+
+/// Findings told in one refusal.
+const FINDINGS_TOLD_MAX: usize = 8;
+
+/// The authority's time is not spent on a card that is filled in wrongly.
+fn check_filling(state: &State, it: &Dataset) -> Result<(), Refusal> {
+    let neighbours = Neighbours {
+        same_code: same_code(state, it),
+        same_title: None,
+        sources: Some(sources(state, it)),
+    };
+    let blocking: Vec<String> = resource::findings(it, &neighbours)
+        .into_iter()
+        .filter(|it| it.severity == Severity::Block)
+        .map(|it| format!("{} {}: {}", it.field, it.rule, it.advice.en))
+        .take(FINDINGS_TOLD_MAX)
+        .collect();
+    if blocking.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "{} is not filled in for review: {}",
+        it.id,
+        blocking.join("; ")
+    )))
+}
+
+/// Grades of the datasets that a card says it was made from, as far as they are in the catalog.
+pub(crate) fn sources(state: &State, it: &Dataset) -> BTreeMap<DatasetId, Grade> {
+    let derived = it.grading.as_ref().and_then(|it| it.derived.as_ref());
+    let named = derived.into_iter().flat_map(|it| &it.sources);
+    named
+        .filter_map(|id| Some((id.clone(), state.datasets.get(id)?.grade)))
+        .collect()
+}
+
+/// Another dataset with the same resource code that was taken in for review. A draft takes no code,
+/// or anybody could keep another's record from review.
+pub(crate) fn same_code(state: &State, it: &Dataset) -> Option<DatasetId> {
+    let taken_in = |other: &Dataset| {
+        let before = [
+            DatasetState::Draft,
+            DatasetState::DepartmentApproved,
+            DatasetState::Returned,
+        ];
+        other.id != it.id && !before.contains(&other.state)
+    };
+    let of_code = state.resource_codes.get(&it.resource_code)?;
+    let mut others = of_code.iter().filter_map(|id| state.datasets.get(id));
+    others.find(|other| taken_in(other)).map(|it| it.id.clone())
 }
 
 /// The steps of `domain.md` 1.2, with three ways out of corners that it leaves open: an approval

@@ -202,6 +202,14 @@ pub(crate) fn revoke(
             grant.state
         )));
     }
+    Ok(Change::new(
+        grant.revision + 1,
+        ended(state, grant, because),
+    ))
+}
+
+/// The revocation of a grant in force, and the end of what runs under it.
+pub(crate) fn ended(state: &State, grant: &Grant, because: &str) -> Vec<Record> {
     let mut records = vec![Record::Grant(Arc::new(Grant {
         state: GrantState::Revoked,
         ended_because: Some(because.to_owned()),
@@ -218,12 +226,13 @@ pub(crate) fn revoke(
             request.answer.clone(),
         ));
     }
-    for open in state.open_transfers.get(id).into_iter().flatten() {
+    for open in state.open_transfers.get(&grant.id).into_iter().flatten() {
         if let Some(it) = state.transfers.get(open) {
-            records.push(transfer::terminated(it, &format!("grant {id} was revoked")));
+            let why = format!("grant {} was revoked", grant.id);
+            records.push(transfer::terminated(it, &why));
         }
     }
-    Ok(Change::new(grant.revision + 1, records))
+    records
 }
 
 /// The request that a grant answers.

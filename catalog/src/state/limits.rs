@@ -78,6 +78,10 @@ const fn records_max(kind: RecordKind) -> usize {
         // One of each request, and one of each request and clock.
         RecordKind::Approval => 2_000_000,
         RecordKind::Supervision => 4_000_000,
+        RecordKind::Dispute | RecordKind::EmergencyReview => 200_000,
+        RecordKind::Correction => 1_000_000,
+        // One of each person.
+        RecordKind::Delegation => 200_000,
         RecordKind::Command => REMEMBERED_COMMANDS_MAX,
     }
 }
@@ -121,6 +125,22 @@ pub(crate) fn check_room(state: &State, record: &Record) -> Result<(), Refusal> 
             !state
                 .supervisions
                 .contains_key(&(it.request.clone(), it.clock)),
+        ),
+        Record::Dispute(it) => (
+            state.disputes.len(),
+            !state.disputes.contains_key(&it.request),
+        ),
+        Record::Correction(it) => (
+            state.corrections.len(),
+            !state.corrections.contains_key(&it.id),
+        ),
+        Record::Delegation(it) => (
+            state.delegations.len(),
+            !state.delegations.contains_key(&it.from),
+        ),
+        Record::EmergencyReview(it) => (
+            state.emergencies.len(),
+            !state.emergencies.contains_key(&it.request),
         ),
         // The window makes its own room.
         Record::Command(_) => return Ok(()),

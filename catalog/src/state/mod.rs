@@ -20,8 +20,12 @@ mod author;
 mod batch;
 mod checkpoint;
 mod clock;
-mod dataset;
+mod correction;
+pub(crate) mod dataset;
+mod delegation;
 mod difference;
+mod dispute;
+mod emergency;
 mod founding;
 mod grant;
 mod instrument;
@@ -169,6 +173,7 @@ impl State {
         self.decide_as(&acting, &proposal.command)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a command")]
     fn decide_as(&self, acting: &Acting<'_>, command: &Command) -> Result<Change, Refusal> {
         match command {
             Command::Found { .. } => Err(Refusal::conflict(
@@ -196,6 +201,38 @@ impl State {
             Command::WithdrawRequest { request, revision } => {
                 request::withdraw(self, acting, request, *revision)
             }
+            Command::DisputeRequest {
+                request,
+                revision,
+                step,
+                because,
+            } => dispute::step(self, acting, request, *revision, *step, because),
+            Command::ReviewEmergency {
+                request,
+                upheld,
+                because,
+            } => emergency::review(self, acting, request, *upheld, because),
+            Command::OpenCorrection { correction } => correction::open(self, acting, correction),
+            Command::MoveCorrection {
+                correction,
+                revision,
+                to,
+                text,
+                corrected_in,
+            } => {
+                let step = correction::Step {
+                    to: *to,
+                    text,
+                    corrected_in: *corrected_in,
+                };
+                correction::shift(self, acting, correction, *revision, &step)
+            }
+            Command::SetDelegation { delegation } => delegation::set(self, acting, delegation),
+            Command::EndDelegation {
+                from,
+                revision,
+                because,
+            } => delegation::end(self, acting, from, *revision, because),
             Command::RevokeGrant { grant, because } => grant::revoke(self, acting, grant, because),
             Command::OpenTransfer { transfer } => transfer::open(self, acting, transfer),
             Command::CompleteTransfer { transfer, receipts } => {

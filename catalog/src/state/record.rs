@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use crypto::Digest;
 use schemas::command::{Author, Outcome};
+use schemas::correction::Correction;
 use schemas::dataset::{Dataset, DatasetVersion};
+use schemas::delegation::Delegation;
+use schemas::dispute::Dispute;
+use schemas::emergency::EmergencyReview;
 use schemas::export::Instrument;
 use schemas::ledger_entry::{CheckpointUpdate, Cosignature};
 use schemas::participant::{Node, Participant, Person};
@@ -60,6 +64,14 @@ pub enum RecordKind {
     Approval,
     /// Clocks of requests that ran out.
     Supervision,
+    /// Disputes of refusals.
+    Dispute,
+    /// Correction tickets.
+    Correction,
+    /// Who decides in whose place.
+    Delegation,
+    /// Emergency grants and their reviews.
+    EmergencyReview,
     /// The newest checkpoint of each ledger with its cosignatures.
     Checkpoint,
     /// The idempotency window.
@@ -68,7 +80,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// Every kind, in the order in which snapshots list them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::Federation,
         Self::Clock,
         Self::Participant,
@@ -87,6 +99,10 @@ impl RecordKind {
         Self::Instrument,
         Self::Approval,
         Self::Supervision,
+        Self::Dispute,
+        Self::Correction,
+        Self::Delegation,
+        Self::EmergencyReview,
         Self::Checkpoint,
         Self::Command,
     ];
@@ -113,6 +129,10 @@ impl RecordKind {
             Self::Instrument => "instrument",
             Self::Approval => "approval",
             Self::Supervision => "supervision",
+            Self::Dispute => "dispute",
+            Self::Correction => "correction",
+            Self::Delegation => "delegation",
+            Self::EmergencyReview => "emergency-review",
             Self::Checkpoint => "checkpoint",
             Self::Command => "command",
         }
@@ -250,6 +270,10 @@ pub(crate) enum Record {
     Instrument(Arc<Instrument>),
     Approval(Arc<Approval>),
     Supervision(Arc<Supervision>),
+    Dispute(Arc<Dispute>),
+    Correction(Arc<Correction>),
+    Delegation(Arc<Delegation>),
+    EmergencyReview(Arc<EmergencyReview>),
     Checkpoint(Arc<WitnessedCheckpoint>),
     Command(Arc<RememberedCommand>),
 }
@@ -286,6 +310,10 @@ impl Record {
                 RecordKind::Supervision,
                 format!("{}/{}", it.request, it.clock),
             ),
+            Self::Dispute(it) => RecordKey::new(RecordKind::Dispute, &it.request),
+            Self::Correction(it) => RecordKey::new(RecordKind::Correction, &it.id),
+            Self::Delegation(it) => RecordKey::new(RecordKind::Delegation, &it.from),
+            Self::EmergencyReview(it) => RecordKey::new(RecordKind::EmergencyReview, &it.request),
             Self::Checkpoint(it) => RecordKey::new(
                 RecordKind::Checkpoint,
                 &it.update.checkpoint.body.ledger.participant,
@@ -314,6 +342,10 @@ impl Record {
             Self::Instrument(it) => canonical::to_bytes(&**it),
             Self::Approval(it) => canonical::to_bytes(&**it),
             Self::Supervision(it) => canonical::to_bytes(&**it),
+            Self::Dispute(it) => canonical::to_bytes(&**it),
+            Self::Correction(it) => canonical::to_bytes(&**it),
+            Self::Delegation(it) => canonical::to_bytes(&**it),
+            Self::EmergencyReview(it) => canonical::to_bytes(&**it),
             Self::Checkpoint(it) => canonical::to_bytes(&**it),
             Self::Command(it) => canonical::to_bytes(&**it),
         }
@@ -342,6 +374,10 @@ impl Record {
             RecordKind::Instrument => Self::Instrument(read(bytes)?),
             RecordKind::Approval => Self::Approval(read(bytes)?),
             RecordKind::Supervision => Self::Supervision(read(bytes)?),
+            RecordKind::Dispute => Self::Dispute(read(bytes)?),
+            RecordKind::Correction => Self::Correction(read(bytes)?),
+            RecordKind::Delegation => Self::Delegation(read(bytes)?),
+            RecordKind::EmergencyReview => Self::EmergencyReview(read(bytes)?),
             RecordKind::Checkpoint => Self::Checkpoint(read(bytes)?),
             RecordKind::Command => Self::Command(read(bytes)?),
         })

@@ -27,7 +27,7 @@ use super::limits::{CODE_CHARS_MAX, TEXT_CHARS_MAX};
 use super::record::Record;
 use super::refusal::{Refusal, check_revision};
 use super::store::State;
-use super::{Change, dataset, grant, limits, rule_pack};
+use super::{Change, dataset, delegation, emergency, grant, limits, rule_pack};
 
 /// Asks for shared data, or asks again after a supplement. By a data consumer, who is the
 /// requester. The clock starts at leader time, whatever the record says.
@@ -163,7 +163,7 @@ pub(crate) fn check_period(period: &Period) -> Result<(), Refusal> {
 }
 
 /// The clock of the reply: a request is answered faster where there are no conditions to weigh.
-fn reply_clock(dataset: &Dataset) -> ClockKind {
+pub(crate) fn reply_clock(dataset: &Dataset) -> ClockKind {
     match dataset.share {
         ShareAttribute::Unconditional => ClockKind::ReplyUnconditional,
         ShareAttribute::Conditional | ShareAttribute::NotShared => ClockKind::ReplyConditional,
@@ -175,6 +175,9 @@ pub(crate) fn running_clock(request: &AccessRequest) -> Option<SupervisedClock> 
     match request.state {
         RequestState::Submitted => Some(SupervisedClock::Reply),
         RequestState::Agreed | RequestState::Provisioning => Some(SupervisedClock::Delivery),
+        RequestState::Negotiating => Some(SupervisedClock::Negotiation),
+        RequestState::Coordinating => Some(SupervisedClock::Coordination),
+        RequestState::Escalated => Some(SupervisedClock::Escalation),
         RequestState::Draft
         | RequestState::Returned
         | RequestState::Refused
@@ -183,9 +186,6 @@ pub(crate) fn running_clock(request: &AccessRequest) -> Option<SupervisedClock> 
         | RequestState::Expired
         | RequestState::Revoked
         | RequestState::Closed
-        | RequestState::Negotiating
-        | RequestState::Coordinating
-        | RequestState::Escalated
         | RequestState::Decided => None,
     }
 }
@@ -204,11 +204,16 @@ pub(crate) fn is_in_use(state: RequestState) -> bool {
 /// Whether two persons of the provider agree to it: very serious harm, important data, and whatever
 /// leaves the mainland.
 fn needs_two(state: &State, dataset: &Dataset, request: &AccessRequest) -> bool {
+    dataset.grade >= Grade::G4 || goes_abroad(state, request)
+}
+
+/// Whether what is asked for would leave the mainland.
+pub(crate) fn goes_abroad(state: &State, request: &AccessRequest) -> bool {
     let abroad = state
         .participants
         .get(&request.consumer)
         .is_none_or(|it| it.kind == ParticipantKind::Foreign || !it.jurisdiction.is_mainland());
-    dataset.grade >= Grade::G4 || !request.destination.is_mainland() || abroad
+    !request.destination.is_mainland() || abroad
 }
 
 /// Answers a request. By a data steward of the provider, who is not the requester; where two must
@@ -222,18 +227,13 @@ pub(crate) fn decide(
 ) -> Result<Change, Refusal> {
     let request = find(state, id)?;
     let dataset = dataset::find(state, &request.dataset)?;
-    let seconds =
-        awaited(state, request).is_some() && matches!(decision, RequestDecision::Agree { .. });
-    let roles: &[Role] = if seconds {
-        &[Role::DataSteward, Role::SecurityOfficer]
-    } else {
-        &[Role::DataSteward]
-    };
-    let person = acting.person_of(&dataset.provider, roles)?;
-    if person.id == request.requester {
+    let roles = deciding_roles(state, request, decision);
+    let (person, in_place_of) = delegation::decider(state, acting, &dataset.provider, roles)?;
+    let asked = |it: &Person| it.id == request.requester;
+    if asked(person) || in_place_of.is_some_and(asked) {
         return Err(Refusal::not_allowed(format!(
             "{} asked; somebody else answers (separation of duties)",
-            person.id
+            request.requester
         )));
     }
     check_revision(id.as_str(), request.revision, revision)?;
@@ -243,12 +243,14 @@ pub(crate) fn decide(
             request.state
         )));
     }
+    let who = (person, in_place_of);
     let (to, answer, mut records) = match decision {
         RequestDecision::Agree { contract, grant } => {
             let mut records = grant::agree(state, dataset, request, contract, grant)?;
-            if needs_two(state, dataset, request) {
-                let approval = approve(state, request, decision, person)?;
-                let complete = approval.second.is_some();
+            let by_two = needs_two(state, dataset, request);
+            if by_two || in_place_of.is_some() {
+                let approval = approve(state, request, decision, who)?;
+                let complete = !by_two || approval.second.is_some();
                 let approval = Record::Approval(Arc::new(approval));
                 if !complete {
                     // The request stays as it is until the second person agrees.
@@ -258,8 +260,19 @@ pub(crate) fn decide(
             }
             (RequestState::Agreed, None, records)
         }
+        RequestDecision::Emergency {
+            contract,
+            grant,
+            because,
+        } => {
+            let mut records = grant::agree(state, dataset, request, contract, grant)?;
+            let review = emergency::opened(state, dataset, request, grant, who, because)?;
+            records.push(review);
+            (RequestState::Agreed, None, records)
+        }
         RequestDecision::Refuse { reasons } => {
             limits::check_text("reasons", reasons, TEXT_CHARS_MAX)?;
+            check_not_ordered(state, request)?;
             (RequestState::Refused, Some(reasons.clone()), Vec::new())
         }
         RequestDecision::Return { missing } => {
@@ -279,24 +292,62 @@ pub(crate) fn decide(
     Ok(Change::new(request.revision + 1, records))
 }
 
+/// Who may give an answer: a steward, and where she is the second person or there is no time for a
+/// second one, a security officer as well.
+fn deciding_roles(
+    state: &State,
+    request: &AccessRequest,
+    decision: &RequestDecision,
+) -> &'static [Role] {
+    let either = match decision {
+        RequestDecision::Agree { .. } => awaited(state, request).is_some(),
+        RequestDecision::Emergency { .. } => true,
+        RequestDecision::Refuse { .. } | RequestDecision::Return { .. } => false,
+    };
+    if either {
+        &[Role::DataSteward, Role::SecurityOfficer]
+    } else {
+        &[Role::DataSteward]
+    }
+}
+
+/// What a dispute decided is not refused again.
+fn check_not_ordered(state: &State, request: &AccessRequest) -> Result<(), Refusal> {
+    match state.disputes.get(&request.id) {
+        Some(held) if held.orders_sharing() => Err(Refusal::not_allowed(format!(
+            "the dispute of request {} ended with sharing; agree to it, or return it for a \
+             supplement",
+            request.id
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The first person's agreement that waits for a second one; void once the request moved.
 fn awaited<'a>(state: &'a State, request: &AccessRequest) -> Option<&'a Approval> {
     let held = state.approvals.get(&request.id)?;
     (held.second.is_none() && held.request_revision == request.revision).then_some(&**held)
 }
 
-/// The agreement with this person in it: as the first, or as the second to the same answer.
+/// The agreement with this person in it: as the first, or as the second to the same answer. Two
+/// persons agree, and neither stands in for the other.
 fn approve(
     state: &State,
     request: &AccessRequest,
     decision: &RequestDecision,
-    person: &Person,
+    (person, in_place_of): (&Person, Option<&Person>),
 ) -> Result<Approval, Refusal> {
     let answer = canonical::digest(decision)
         .map_err(|error| Refusal::invalid(format!("the answer: {error}")))?;
+    let stood_for = in_place_of.map(|it| it.id.clone());
+    let is_first = |first: &Approval| {
+        let taken = [Some(&first.first), first.first_for.as_ref()];
+        taken.contains(&Some(&person.id))
+            || stood_for.is_some() && taken.contains(&stood_for.as_ref())
+    };
     match awaited(state, request) {
         // The first person may think again.
-        Some(first) if first.first != person.id => {
+        Some(first) if !is_first(first) => {
             if first.answer != answer {
                 return Err(Refusal::conflict(format!(
                     "{} agreed to another contract or grant for {}; send the same answer, or \
@@ -306,12 +357,14 @@ fn approve(
             }
             Ok(Approval {
                 second: Some(person.id.clone()),
+                second_for: stood_for,
                 ..first.clone()
             })
         }
         Some(first) if first.answer == answer => Err(Refusal::not_allowed(format!(
-            "{} agreed already; a second person of the provider agrees now",
-            person.id
+            "{} agreed already, for herself or in that place; a second person of the provider \
+             agrees now",
+            first.first
         ))),
         Some(_) | None => Ok(Approval {
             request: request.id.clone(),
@@ -319,7 +372,9 @@ fn approve(
             answer,
             first: person.id.clone(),
             first_at: state.leader_time(),
+            first_for: stood_for,
             second: None,
+            second_for: None,
         }),
     }
 }
@@ -365,7 +420,7 @@ pub(crate) fn moved(request: &AccessRequest, to: RequestState, answer: Option<St
     Record::Request(Arc::new(moved_record(request, to, answer)))
 }
 
-fn moved_record(
+pub(crate) fn moved_record(
     request: &AccessRequest,
     to: RequestState,
     answer: Option<String>,
@@ -379,7 +434,7 @@ fn moved_record(
     }
 }
 
-fn find<'a>(state: &'a State, id: &RequestId) -> Result<&'a AccessRequest, Refusal> {
+pub(crate) fn find<'a>(state: &'a State, id: &RequestId) -> Result<&'a AccessRequest, Refusal> {
     state
         .requests
         .get(id)

@@ -148,13 +148,29 @@ pub(crate) fn calendar(state: &State, day: Day) -> Calendar {
 pub(crate) fn due(state: &State, provider: &ParticipantId, clock: ClockKind) -> Option<Timestamp> {
     let now = state.leader_time();
     let day = Day::of(now);
-    let seat = state
-        .participants
-        .get(provider)
-        .and_then(|it| it.seat.as_deref());
-    let days = lineage(seat).iter().find_map(|place| {
+    let days = places(state, provider).iter().find_map(|place| {
         let pack = in_force(state, RulePackKind::Clocks, place, day)?;
         pack.clocks()?.clock(clock).map(|it| it.working_days)
     })?;
     Some(calendar(state, day).due(now, days))
+}
+
+/// The pack of a kind in force today at the nearest jurisdiction of a provider's seat that has one.
+pub(crate) fn nearest<'a>(
+    state: &'a State,
+    provider: &ParticipantId,
+    kind: RulePackKind,
+) -> Option<&'a RulePack> {
+    let day = Day::of(state.leader_time());
+    let mut places = places(state, provider).into_iter();
+    places.find_map(|place| in_force(state, kind, &place, day))
+}
+
+/// The jurisdictions whose packs hold at a provider's seat, the nearest first.
+fn places(state: &State, provider: &ParticipantId) -> Vec<String> {
+    let seat = state
+        .participants
+        .get(provider)
+        .and_then(|it| it.seat.as_deref());
+    lineage(seat)
 }

@@ -256,6 +256,12 @@ fn carried<'a>(keys: &Keys<'a>, command: &'a Command) -> Result<Vec<Check<'a>>, 
         | Command::SubmitRequest { .. }
         | Command::DecideRequest { .. }
         | Command::WithdrawRequest { .. }
+        | Command::DisputeRequest { .. }
+        | Command::ReviewEmergency { .. }
+        | Command::OpenCorrection { .. }
+        | Command::MoveCorrection { .. }
+        | Command::SetDelegation { .. }
+        | Command::EndDelegation { .. }
         | Command::RevokeGrant { .. }
         | Command::OpenTransfer { .. }
         | Command::TerminateTransfer { .. }

@@ -272,6 +272,10 @@ impl State {
             .chain(all(&self.instruments, Record::Instrument))
             .chain(all(&self.approvals, Record::Approval))
             .chain(all(&self.supervisions, Record::Supervision))
+            .chain(all(&self.disputes, Record::Dispute))
+            .chain(all(&self.corrections, Record::Correction))
+            .chain(all(&self.delegations, Record::Delegation))
+            .chain(all(&self.emergencies, Record::EmergencyReview))
             .chain(all(&self.checkpoints, Record::Checkpoint))
             .chain(all(&self.commands, Record::Command))
     }

@@ -8,7 +8,11 @@ use std::sync::Arc;
 use crypto::merkle::map::MerkleMap;
 use crypto::{Digest, KeyId, PublicKey};
 use imbl::{OrdMap, OrdSet};
+use schemas::correction::Correction;
 use schemas::dataset::{Dataset, DatasetVersion};
+use schemas::delegation::Delegation;
+use schemas::dispute::Dispute;
+use schemas::emergency::EmergencyReview;
 use schemas::export::Instrument;
 use schemas::participant::{Node, Participant, Person};
 use schemas::policy_set::PolicySet;
@@ -20,8 +24,8 @@ use schemas::rule_pack::AdoptedRulePack;
 use schemas::standard::DataStandard;
 use schemas::transfer::{Transfer, TransferState};
 use schemas::{
-    ContractId, DatasetId, GrantId, InstrumentId, NodeId, ParticipantId, PersonId, RequestId,
-    RulePackId, Signed, StandardEdition, Timestamp, TransferId,
+    ContractId, CorrectionId, DatasetId, GrantId, InstrumentId, NodeId, ParticipantId, PersonId,
+    RequestId, RulePackId, Signed, StandardEdition, Timestamp, TransferId,
 };
 
 use super::record::{
@@ -56,15 +60,23 @@ pub struct State {
     pub(crate) instruments: OrdMap<InstrumentId, Arc<Instrument>>,
     pub(crate) approvals: OrdMap<RequestId, Arc<Approval>>,
     pub(crate) supervisions: OrdMap<(RequestId, SupervisedClock), Arc<Supervision>>,
+    pub(crate) disputes: OrdMap<RequestId, Arc<Dispute>>,
+    pub(crate) corrections: OrdMap<CorrectionId, Arc<Correction>>,
+    pub(crate) delegations: OrdMap<PersonId, Arc<Delegation>>,
+    pub(crate) emergencies: OrdMap<RequestId, Arc<EmergencyReview>>,
     pub(crate) checkpoints: OrdMap<ParticipantId, Arc<WitnessedCheckpoint>>,
     pub(crate) commands: OrdMap<RecordKey, Arc<RememberedCommand>>,
     /// Whose each current key is, signing and encryption keys alike.
     pub(crate) keys: OrdMap<KeyId, KeyOwner>,
     pub(crate) transport_keys: OrdMap<Digest, NodeId>,
     pub(crate) raft_numbers: OrdMap<u64, NodeId>,
+    /// Which datasets have which resource code; a draft may have one that is taken.
+    pub(crate) resource_codes: OrdMap<String, OrdSet<DatasetId>>,
     /// Versions over all datasets.
     pub(crate) version_count: usize,
     pub(crate) grants_by_party: OrdMap<(DatasetId, ParticipantId), OrdSet<GrantId>>,
+    /// Who named a person to decide in her place.
+    pub(crate) delegated_to: OrdMap<PersonId, OrdSet<PersonId>>,
     /// Instruments by who sends and who may receive.
     pub(crate) instruments_by_parties: OrdMap<(ParticipantId, ParticipantId), OrdSet<InstrumentId>>,
     /// Transfers that still run, by grant.
@@ -93,6 +105,10 @@ pub(crate) enum Deadline {
     Request(RequestId),
     /// The clock of a request that waits for its answer or its data.
     Overdue(RequestId),
+    /// The clock of a correction ticket.
+    Correction(CorrectionId),
+    /// The review of an emergency grant.
+    Review(RequestId),
 }
 
 impl State {
@@ -147,6 +163,20 @@ impl State {
         }
     }
 
+    /// Every participant that has or had a grant for a dataset, with those grants.
+    pub(crate) fn grants_of<'a>(
+        &'a self,
+        dataset: &'a DatasetId,
+    ) -> impl Iterator<Item = (&'a ParticipantId, &'a OrdSet<GrantId>)> {
+        // No identifier comes before this one.
+        let least = ParticipantId::parse("0").ok();
+        least
+            .into_iter()
+            .flat_map(move |least| self.grants_by_party.range((dataset.clone(), least)..))
+            .take_while(move |((of, _), _)| of == dataset)
+            .map(|((_, consumer), grants)| (consumer, grants))
+    }
+
     /// Writes all records of a change, or none when one of them has no canonical form or its
     /// kind is full.
     pub(crate) fn commit(&mut self, change: Change, written: &mut Written) -> Result<u64, Refusal> {
@@ -184,9 +214,7 @@ impl State {
             Record::Standard(it) => {
                 self.standards.insert(it.edition.clone(), it);
             }
-            Record::Dataset(it) => {
-                self.datasets.insert(it.id.clone(), it);
-            }
+            Record::Dataset(it) => self.put_dataset(it),
             Record::Submission(it) => {
                 self.submissions.insert(it.dataset.clone(), it);
             }
@@ -214,6 +242,12 @@ impl State {
                 self.approvals.insert(it.request.clone(), it);
             }
             Record::Supervision(it) => self.put_supervision(it),
+            Record::Dispute(it) => {
+                self.disputes.insert(it.request.clone(), it);
+            }
+            Record::Correction(it) => self.put_correction(it),
+            Record::Delegation(it) => self.put_delegation(it),
+            Record::EmergencyReview(it) => self.put_emergency(it),
             Record::Checkpoint(it) => {
                 let owner = it.update.checkpoint.body.ledger.participant.clone();
                 self.checkpoints.insert(owner, it);
@@ -265,6 +299,24 @@ impl State {
         self.persons.insert(it.id.clone(), it);
     }
 
+    fn put_dataset(&mut self, it: Arc<Dataset>) {
+        if let Some(before) = self.datasets.get(&it.id)
+            && before.resource_code != it.resource_code
+            && let Some(ids) = self.resource_codes.get_mut(&before.resource_code)
+        {
+            ids.remove(&it.id);
+            if ids.is_empty() {
+                let code = before.resource_code.clone();
+                self.resource_codes.remove(&code);
+            }
+        }
+        self.resource_codes
+            .entry(it.resource_code.clone())
+            .or_default()
+            .insert(it.id.clone());
+        self.datasets.insert(it.id.clone(), it);
+    }
+
     fn put_request(&mut self, it: Arc<AccessRequest>) {
         if let Some(before) = self.requests.get(&it.id) {
             self.deadlines
@@ -293,9 +345,49 @@ impl State {
     }
 
     fn put_supervision(&mut self, it: Arc<Supervision>) {
-        self.deadlines
-            .remove(&(it.due_at, Deadline::Overdue(it.request.clone())));
+        // A review has a deadline of its own.
+        if it.clock != SupervisedClock::EmergencyReview {
+            self.deadlines
+                .remove(&(it.due_at, Deadline::Overdue(it.request.clone())));
+        }
         self.supervisions.insert((it.request.clone(), it.clock), it);
+    }
+
+    fn put_correction(&mut self, it: Arc<Correction>) {
+        let deadline = || Deadline::Correction(it.id.clone());
+        if let Some(due) = self.corrections.get(&it.id).and_then(|it| it.due_at) {
+            self.deadlines.remove(&(due, deadline()));
+        }
+        // A clock that ran out is told once.
+        if let (Some(due), None) = (it.due_at, it.overdue_at) {
+            self.deadlines.insert((due, deadline()));
+        }
+        self.corrections.insert(it.id.clone(), it);
+    }
+
+    fn put_delegation(&mut self, it: Arc<Delegation>) {
+        if let Some(before) = self.delegations.get(&it.from)
+            && let Some(named) = self.delegated_to.get_mut(&before.to)
+        {
+            named.remove(&it.from);
+        }
+        if it.ended_because.is_none() {
+            self.delegated_to
+                .entry(it.to.clone())
+                .or_default()
+                .insert(it.from.clone());
+        }
+        self.delegations.insert(it.from.clone(), it);
+    }
+
+    fn put_emergency(&mut self, it: Arc<EmergencyReview>) {
+        let deadline = (it.due_at, Deadline::Review(it.request.clone()));
+        if it.review.is_none() && it.lapsed_at.is_none() {
+            self.deadlines.insert(deadline);
+        } else {
+            self.deadlines.remove(&deadline);
+        }
+        self.emergencies.insert(it.request.clone(), it);
     }
 
     fn put_instrument(&mut self, it: Arc<Instrument>) {

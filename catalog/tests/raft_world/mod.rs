@@ -192,6 +192,7 @@ pub(crate) fn participant(id: &str) -> Participant {
         jurisdiction: Jurisdiction::MAINLAND,
         seat: Some("440100".to_owned()),
         ciio: false,
+        department_approval: None,
         signing: secret(id).public().clone(),
         encryption: secret(&format!("{id}-encryption")).public().clone(),
         ledger_incarnation: 1,

@@ -73,6 +73,7 @@ fn participant(id: &str, register: Register) -> Participant {
         jurisdiction: Jurisdiction::MAINLAND,
         seat: Some("440100".to_owned()),
         ciio: false,
+        department_approval: None,
         signing: known(id).public().clone(),
         encryption: known(&format!("{id}-encryption")).public().clone(),
         ledger_incarnation: 1,

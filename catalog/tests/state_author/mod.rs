@@ -7,6 +7,8 @@
     reason = "a fixture that cannot be built is a failed test"
 )]
 
+mod after;
+
 use std::collections::BTreeMap;
 
 use catalog::state::VerifiedProposal;
@@ -71,7 +73,8 @@ impl Author {
     }
 
     fn command(&mut self, view: &View) -> Option<(String, Command)> {
-        match self.random.below(16) {
+        match self.random.below(18) {
+            16 | 17 => self.after(view),
             14 => self.instrument(view),
             0 => Some(self.tick(view)),
             1 => Some(self.describe()),
@@ -133,6 +136,10 @@ impl Author {
         }
         let by = match to {
             DatasetState::Approved | DatasetState::Returned => "authority-steward2".to_owned(),
+            DatasetState::DepartmentApproved => format!("{}-steward2", card.provider),
+            DatasetState::Submitted if card.state == DatasetState::Revising => {
+                format!("{}-steward2", card.provider)
+            }
             _ => format!("{}-steward", card.provider),
         };
         let revision = card.revision + u64::from(self.random.percent(5));

@@ -25,6 +25,7 @@ use schemas::decision::RowFilter;
 use schemas::export::{
     Envelope, EnvelopeData, ExportMethod, Instrument, InstrumentKind, InstrumentState,
 };
+use schemas::grading::ImportantBasis;
 use schemas::ledger_entry::{Checkpoint, CheckpointUpdate, Cosignature, LedgerIdentity};
 use schemas::participant::{KeyCustody, Node, Participant, ParticipantKind, Person, Role};
 use schemas::quality::{Ppm, QualityGate, QualityVerdict};
@@ -32,6 +33,7 @@ use schemas::request::{
     AccessRequest, Contract, ContractTerms, Grant, GrantState, Purpose, RequestDecision,
     RequestState, RequestTexts,
 };
+use schemas::resource::ResourceEntry;
 use schemas::rule_pack::{RulePack, shipped};
 use schemas::standard::{DataStandard, Reading};
 use schemas::transfer::{Receipt, ReceiptSide, Transfer, TransferState};
@@ -111,6 +113,7 @@ pub(crate) fn participant(id: &str) -> Participant {
         jurisdiction: Jurisdiction::MAINLAND,
         seat: Some("440100".to_owned()),
         ciio: false,
+        department_approval: None,
         signing: public(id),
         encryption: public(&format!("{id}-encryption")),
         ledger_incarnation: 1,
@@ -195,21 +198,40 @@ pub(crate) fn column(name: &str) -> Column {
     }
 }
 
+/// A notice that makes data important.
+pub(crate) fn notice() -> ImportantBasis {
+    ImportantBasis {
+        catalogue: "catalogue 7".to_owned(),
+        authority: "the authority".to_owned(),
+        notified_on: day("2026-03-01"),
+    }
+}
+
+/// A code of its own for each identifier.
+pub(crate) fn resource_code(id: &str) -> String {
+    let digest = Digest::of(id.as_bytes());
+    let number = digest.as_bytes().iter().take(6);
+    let number = number.fold(1_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    format!("3060100/{number}")
+}
+
 pub(crate) fn dataset(id: &str, provider: &str) -> Dataset {
     Dataset {
         id: dataset_id(id),
-        resource_code: "440100/0001".to_owned(),
+        resource_code: resource_code(id),
         provider: participant_id(provider),
         owner: node_id(&format!("node-{provider}")),
         title: LocalText::new("靠泊", "Berth calls"),
-        summary: LocalText::new("靠泊", "When ships berth"),
+        summary: LocalText::new("船舶靠泊和离泊的时间", "When ships berth"),
         theme: "transport".to_owned(),
         share: ShareAttribute::Unconditional,
         share_conditions: None,
         share_basis: None,
         update_cycle: UpdateCycle::Daily,
+        resource: Some(ResourceEntry::exchanged_tables()),
         grade: Grade::G2,
         grade_basis: "no harm".to_owned(),
+        grading: None,
         standard: edition(1),
         columns: ["imo", "berth", "arrival", "departure"]
             .map(column)
@@ -221,6 +243,7 @@ pub(crate) fn dataset(id: &str, provider: &str) -> Dataset {
         },
         visibility: Visibility::Federation,
         state: DatasetState::Draft,
+        written_by: None,
         revision: 0,
     }
 }
@@ -585,10 +608,14 @@ impl World {
         GRANTED.get_or_init(build).clone()
     }
 
-    /// Describes a dataset and walks it to PUBLISHED.
-    pub(crate) fn publish(&mut self, card: Dataset) {
+    /// Describes a dataset and walks it to PUBLISHED. Important data gets its notice.
+    pub(crate) fn publish(&mut self, mut card: Dataset) {
+        if card.grade == Grade::Important {
+            card.grading.get_or_insert_default().important = Some(notice());
+        }
         let (id, provider) = (card.id.clone(), card.provider.clone());
         let steward = format!("{provider}-steward");
+        let second = format!("{provider}-steward2");
         self.must(
             &steward,
             Command::DescribeDataset {
@@ -596,7 +623,7 @@ impl World {
             },
         );
         let steps = [
-            (steward.as_str(), DatasetState::DepartmentApproved),
+            (second.as_str(), DatasetState::DepartmentApproved),
             (steward.as_str(), DatasetState::Submitted),
             ("authority-steward2", DatasetState::Approved),
             (steward.as_str(), DatasetState::Published),

@@ -47,7 +47,7 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .components(Some(components.build()))
         .security(Some([SecurityRequirement::new(SESSION, [""; 0])]))
         .build();
-    OpenApiRouter::with_openapi(document)
+    after_an_answer(OpenApiRouter::with_openapi(document))
         .routes(routes!(r::session::challenge))
         .routes(routes!(
             r::session::sign_in,
@@ -67,6 +67,9 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .routes(routes!(r::dataset::show, r::dataset::describe))
         .routes(routes!(r::dataset::move_to))
         .routes(routes!(r::dataset::versions))
+        .routes(routes!(r::dataset::findings))
+        .routes(routes!(r::dataset::next_code))
+        .routes(routes!(r::dataset::assess))
         .routes(routes!(r::request::list, r::request::submit))
         .routes(routes!(r::request::show))
         .routes(routes!(r::request::decide))
@@ -92,6 +95,19 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .routes(routes!(r::member::remove))
         .routes(routes!(r::enrolment::list, r::enrolment::apply))
         .routes(routes!(r::enrolment::show))
+}
+
+/// Disputes, reviews, corrections and delegations.
+fn after_an_answer(router: OpenApiRouter<Arc<Parts>>) -> OpenApiRouter<Arc<Parts>> {
+    router
+        .routes(routes!(r::dispute::show, r::dispute::step))
+        .routes(routes!(r::dispute::review_of, r::dispute::review))
+        .routes(routes!(r::correction::list, r::correction::open))
+        .routes(routes!(r::correction::show))
+        .routes(routes!(r::correction::move_to))
+        .routes(routes!(r::correction::notices))
+        .routes(routes!(r::delegation::list, r::delegation::set))
+        .routes(routes!(r::delegation::end))
 }
 
 /// The OpenAPI document as JSON, indented, with a final line end: what is checked in.

@@ -143,12 +143,16 @@ fn a_change_documents_the_headers_that_it_reads_and_answers_with() {
         }
     }
     let expected = [
+        "correction_move",
         "dataset_describe",
         "dataset_move_to",
+        "delegation_end",
+        "delegation_set",
         "node_register",
         "participant_register",
         "person_bind",
         "request_decide",
+        "request_dispute",
         "request_withdraw",
     ];
     revisions.sort_unstable();

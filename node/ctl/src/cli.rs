@@ -3,6 +3,7 @@
 //! It does not do anything; [`crate::commands`] does. Help texts are English, whatever `--lang`
 //! says, so that they can be searched for.
 
+pub(crate) mod correction;
 #[cfg(test)]
 mod coverage;
 pub(crate) mod dataset;
@@ -155,6 +156,9 @@ pub(crate) enum Command {
     /// Requests for shared data and their answers.
     #[command(subcommand, after_help = "Example: kouanctl request list")]
     Request(request::Request),
+    /// Correction tickets: a row is doubted, its provider checks.
+    #[command(subcommand, after_help = "Example: kouanctl correction list")]
+    Correction(correction::Correction),
     /// Rights under contracts.
     #[command(subcommand, after_help = "Example: kouanctl grant check g-7f3a")]
     Grant(grant::Grant),

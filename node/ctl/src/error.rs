@@ -90,6 +90,12 @@ pub(crate) enum Error {
         /// Of how many.
         all: usize,
     },
+    /// A catalog record is filled in wrongly; where has been printed.
+    #[error("{failed} findings block")]
+    NotFilledIn {
+        /// How many findings keep it from review.
+        failed: usize,
+    },
     /// No connection.
     #[error("{server}: {why}")]
     Unreachable {
@@ -186,7 +192,7 @@ impl Error {
             Self::Denied => 4,
             Self::JobFailed(it) if it.publish && is_about_the_file(it.code) => CHECK,
             Self::JobFailed(it) => of_code(it.code),
-            Self::NotVerified { .. } => CHECK,
+            Self::NotVerified { .. } | Self::NotFilledIn { .. } => CHECK,
             Self::Ledger(ledger::Error::NotALedger { .. }) => USAGE,
             Self::Ledger(ledger::Error::File { .. } | ledger::Error::StorageFull { .. }) => 1,
             Self::Ledger(_) => CHECK,

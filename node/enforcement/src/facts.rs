@@ -146,7 +146,10 @@ fn record(view: &View, request: &DecisionRequest) -> Record {
         return Record::default();
     };
     match request.action {
-        Action::RequestRead | Action::RequestDecide | Action::RequestWithdraw => {
+        Action::RequestRead
+        | Action::RequestDecide
+        | Action::RequestDispute
+        | Action::RequestWithdraw => {
             let found = RequestId::parse(text).ok().and_then(|id| view.request(&id));
             found.map_or_else(Record::default, |it| Record {
                 found: true,
@@ -178,6 +181,10 @@ fn record(view: &View, request: &DecisionRequest) -> Record {
         | Action::DatasetInspect
         | Action::StandardAdopt
         | Action::RequestSubmit
+        | Action::CorrectionOpen
+        | Action::CorrectionRead
+        | Action::CorrectionMove
+        | Action::DelegationSet
         | Action::JobRead
         | Action::JobCancel
         | Action::LedgerRead

@@ -32,9 +32,9 @@ pub mod witness;
 
 pub use clock::{CLOCK_OFFSET_MAX_MS, Clock, SystemClock};
 pub use error::Error;
-pub use permit::{Granted, IngestCapability, MeasurePermit, Permit, PinnedArtefact, Refusal};
 pub use ledger::package::{Language, Package};
 pub use ledger::{Filter, Page};
+pub use permit::{Granted, IngestCapability, MeasurePermit, Permit, PinnedArtefact, Refusal};
 pub use point::{Answered, Ask, EnforcementPoint, Parts};
 pub use reader::LedgerReader;
 pub use release::{RELEASE_LIFE_MAX_MS, Release};

@@ -21,8 +21,8 @@ use schemas::{CommandId, GrantId, NodeId, ParticipantId, ReleaseId, Signed};
 
 use crate::counters::CounterHome;
 use crate::decider::{Decider, Deciders, Found, compile};
-use crate::facts::{Circumstances, Leaving, gather, leaves, lets_rows_out};
 use crate::entry::{bounded, entry, gap};
+use crate::facts::{Circumstances, Leaving, gather, leaves, lets_rows_out};
 use crate::release::{RELEASE_LIFE_MAX_MS, Terms};
 use crate::{
     Clock, Error, Granted, IngestCapability, LedgerReader, MeasurePermit, Permit, PinnedArtefact,

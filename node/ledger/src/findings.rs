@@ -301,6 +301,7 @@ impl Watch {
                 self.see_night(index, entry.at, person.as_str());
             }
             LedgerEvent::Published { .. }
+            | LedgerEvent::Enrolled { .. }
             | LedgerEvent::PolicyInForce { .. }
             | LedgerEvent::Started { .. } => {}
         }

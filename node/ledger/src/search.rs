@@ -208,6 +208,10 @@ pub(crate) fn keys(entry: &LedgerEntry) -> Keys {
                 if *accepted { "accepted" } else { "rejected" },
             );
         }
+        LedgerEvent::Enrolled { participant, .. } => {
+            terms.add(Field::Action, "enrolled");
+            terms.add(Field::Participant, participant.as_str());
+        }
         LedgerEvent::PolicyInForce { .. } => terms.add(Field::Action, "policy_in_force"),
         LedgerEvent::Started { .. } => terms.add(Field::Action, "started"),
         LedgerEvent::Gap { .. } => terms.add(Field::Action, "gap"),

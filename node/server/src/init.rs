@@ -13,7 +13,9 @@ use crypto::keys::KeyFile;
 use crypto::tls::Suites;
 use crypto::{Digest, SecretKey, Zeroizing};
 use schemas::command::{Author, Command, PersonSignature, Proposal, SignedProposal};
-use schemas::participant::{KeyCustody, Node, Participant, ParticipantKind, Person, Role};
+use schemas::participant::{
+    DepartmentApproval, KeyCustody, Node, Participant, ParticipantKind, Person, Role,
+};
 use schemas::{
     CommandId, Jurisdiction, LocalText, NodeId, ParticipantId, PersonId, Timestamp, Visibility,
 };
@@ -85,6 +87,12 @@ impl Staff {
             members.push((format!("{}-2", Role::DataSteward), Role::DataSteward));
         }
         members
+    }
+
+    /// Where one person is each role, who writes a catalog record also approves it; the authority
+    /// sees that when it registers the participant.
+    fn department_approval(self) -> Option<DepartmentApproval> {
+        (self == Self::OneEach).then_some(DepartmentApproval::SamePerson)
     }
 }
 
@@ -202,6 +210,7 @@ fn make_keys(
         jurisdiction: plan.jurisdiction,
         seat: None,
         ciio: false,
+        department_approval: plan.staff.department_approval(),
         signing: signing.public().clone(),
         encryption: encryption.public().clone(),
         ledger_incarnation: 1,

@@ -99,7 +99,8 @@ impl Packs {
             | PackBody::Holidays(_)
             | PackBody::Clocks(_)
             | PackBody::QualityWeights(_)
-            | PackBody::CodeTable(_) => {}
+            | PackBody::CodeTable(_)
+            | PackBody::Grading(_) => {}
         }
     }
 

@@ -28,6 +28,16 @@ codes! {
         CatalogReview = "CATALOG_REVIEW",
         /// Change of law or duty to the catalog entry updated.
         CatalogUpdate = "CATALOG_UPDATE",
+        /// Dispute of a refusal to coordination or an end.
+        Negotiation = "NEGOTIATION",
+        /// Coordination by the authority to a decision or the common superior.
+        Coordination = "COORDINATION",
+        /// The common superior's decision.
+        Escalation = "ESCALATION",
+        /// Longest life of an emergency grant.
+        EmergencyGrant = "EMERGENCY_GRANT",
+        /// Emergency grant to the second person's review.
+        EmergencyReview = "EMERGENCY_REVIEW",
     }
 }
 

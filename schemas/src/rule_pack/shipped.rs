@@ -20,9 +20,10 @@ pub fn shipped() -> &'static [RulePack] {
     })
 }
 
-const TEXTS: [&str; 4] = [
+const TEXTS: [&str; 5] = [
     include_str!("../../json/packs/clocks.140581.json"),
     include_str!("../../json/packs/clocks.cn.json"),
     include_str!("../../json/packs/export.cn.json"),
+    include_str!("../../json/packs/grading.cn.json"),
     include_str!("../../json/packs/holidays.cn.json"),
 ];

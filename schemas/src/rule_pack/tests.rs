@@ -7,7 +7,7 @@ fn pack(series: &str) -> RulePack {
 
 #[test]
 fn what_ships_is_sound_and_small_enough_for_a_record() {
-    assert_eq!(shipped().len(), 4);
+    assert_eq!(shipped().len(), 5);
     for pack in shipped() {
         assert_eq!(pack.number, 0, "{}", pack.series);
         assert!(canonical::to_bytes(pack).is_ok(), "{}", pack.series);
@@ -150,4 +150,38 @@ fn the_calendar_is_that_of_the_notices() {
     // Over the National Day of 2025, which took in Mid-Autumn.
     assert_eq!(due("2025-09-30", 10), "2025-10-21");
     assert!(!calendar.covers(Day::parse("2027-01-01").unwrap()));
+}
+
+#[test]
+fn a_grading_table_is_whole_in_order_and_no_lower_than_the_standard() {
+    let grading = |change: fn(&mut GradingTable)| {
+        refused("grading.cn", |pack| match &mut pack.body {
+            PackBody::Grading(it) => change(it),
+            _ => unreachable!(),
+        })
+    };
+    type Change = fn(&mut GradingTable);
+    let cases: [(Change, &str); 5] = [
+        (|it| drop(it.cells.pop()), "it has 23 cells of 24"),
+        (|it| it.cells[1] = it.cells[0].clone(), "occurs twice"),
+        (
+            |it| it.cells[1].grade = crate::Grade::G4,
+            "NATIONAL_SECURITY GENERAL is IMPORTANT at least",
+        ),
+        (
+            |it| it.cells[20].grade = crate::Grade::G3,
+            "INDIVIDUAL_RIGHTS: more harm gives a lower grade",
+        ),
+        (|it| it.cells[0].cites.clear(), "cells.cites"),
+    ];
+    for (change, why) in cases {
+        let said = grading(change);
+        assert!(said.contains(why), "{said}");
+    }
+    // Stricter is an authority's right.
+    let mut stricter = pack("grading.cn");
+    if let PackBody::Grading(it) = &mut stricter.body {
+        it.cells[23].grade = crate::Grade::Important;
+    }
+    assert!(stricter.check().is_ok());
 }

@@ -2,6 +2,8 @@
 //!
 //! It does not take uploads and shows no rows; the data plane's listener does.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -10,8 +12,12 @@ use http::{HeaderMap, header};
 use schemas::code::Action;
 use schemas::command::Command;
 use schemas::dataset::{Dataset, DatasetState, DatasetVersion, Grade, ShareAttribute};
+use schemas::grading::{GradeAssessment, ImpactAnswer};
+use schemas::quality::Severity;
+use schemas::resource::CatalogFinding;
+use schemas::rule_pack::ImpactObject;
 use schemas::{DatasetId, ParticipantId, Signed};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Body, Shared, read};
 use crate::Error;
@@ -150,6 +156,88 @@ fn visible(parts: &crate::Parts, caller: &Caller, id: &DatasetId) -> Result<Data
                 id: id.to_string(),
             })
         })
+}
+
+/// What is filled in wrongly in a card.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Findings {
+    /// In the order of the card's members.
+    items: Vec<CatalogFinding>,
+    /// Whether one of them keeps the card from review.
+    blocked: bool,
+}
+
+/// What is filled in wrongly in a dataset's card, compared with the other cards.
+#[utoipa::path(get, path = "/api/v1/datasets/{id}/findings", operation_id = "dataset_findings",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Findings), answers::ReadOne),
+    extensions(("x-action" = json!("dataset.discover"))))]
+pub(crate) async fn findings(
+    State(parts): Shared,
+    caller: Caller,
+    id: Result<Path<DatasetId>, PathRejection>,
+) -> Result<Json<Findings>, Failure> {
+    let Path(id) = id.map_err(|e| caller.fail(Error::from(e)))?;
+    let dataset = visible(&parts, &caller, &id)?;
+    let target = Target::dataset(&id);
+    admit(&parts, &caller, Action::DatasetDiscover, target).await?;
+    let items = parts.catalog.view().findings(&dataset);
+    let blocked = items.iter().any(|it| it.severity == Severity::Block);
+    Ok(Json(Findings { items, blocked }))
+}
+
+/// A resource code that is free.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct FreeCode {
+    /// Classification and sequence.
+    resource_code: String,
+}
+
+/// The first free resource code of a classification. It is not kept for the caller.
+#[utoipa::path(get, path = "/api/v1/resource-codes/{classification}",
+    operation_id = "resource_code_next",
+    params(("classification" = String, Path)),
+    responses((status = 200, body = FreeCode), answers::Read),
+    extensions(("x-action" = json!("dataset.discover"))))]
+pub(crate) async fn next_code(
+    State(parts): Shared,
+    caller: Caller,
+    classification: Result<Path<String>, PathRejection>,
+) -> Result<Json<FreeCode>, Failure> {
+    let Path(classification) = classification.map_err(|e| caller.fail(Error::from(e)))?;
+    admit(&parts, &caller, Action::DatasetDiscover, Target::default()).await?;
+    let view = parts.catalog.view();
+    let code = view.next_resource_code(&classification);
+    let code = code.map_err(|e| caller.fail(Error::Invalid { why: e.to_string() }))?;
+    let resource_code = code.to_string();
+    Ok(Json(FreeCode { resource_code }))
+}
+
+/// Answers about impact.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Impact {
+    /// One for each object of impact.
+    answers: BTreeMap<ImpactObject, ImpactAnswer>,
+}
+
+/// The grade that answers about impact give, by the table in force at the caller's seat. Nothing is
+/// kept: the answer is for a card's `grading.assessment`.
+#[utoipa::path(post, path = "/api/v1/assessments", operation_id = "grade_assess",
+    request_body = Impact,
+    responses((status = 200, body = GradeAssessment), answers::Read),
+    extensions(("x-action" = json!("dataset.discover"))))]
+pub(crate) async fn assess(
+    State(parts): Shared,
+    caller: Caller,
+    body: Body<Impact>,
+) -> Result<Json<GradeAssessment>, Failure> {
+    let Json(impact) = body.map_err(|e| caller.fail(Error::from(e)))?;
+    admit(&parts, &caller, Action::DatasetDiscover, Target::default()).await?;
+    let view = parts.catalog.view();
+    let assessed = view.assess(&caller.principal.participant, impact.answers);
+    let assessed = assessed.map_err(|why| caller.fail(Error::Invalid { why }))?;
+    Ok(Json(assessed))
 }
 
 /// Create or revise a dataset card.

@@ -4,7 +4,10 @@
 
 pub(crate) mod catalog;
 pub(crate) mod contract;
+pub(crate) mod correction;
 pub(crate) mod dataset;
+pub(crate) mod delegation;
+pub(crate) mod dispute;
 pub(crate) mod enrolment;
 pub(crate) mod grant;
 pub(crate) mod job;

@@ -30,7 +30,12 @@ fn may_see(view: &View, request: &AccessRequest, reader: &ParticipantId) -> bool
             .is_some_and(|it| it.provider == *reader)
 }
 
-fn visible(parts: &Parts, caller: &Caller, id: &RequestId) -> Result<AccessRequest, Failure> {
+/// The request, unless the caller may not know of it.
+pub(super) fn visible(
+    parts: &Parts,
+    caller: &Caller,
+    id: &RequestId,
+) -> Result<AccessRequest, Failure> {
     let view = parts.catalog.view();
     view.request(id)
         .filter(|it| may_see(&view, it, &caller.principal.participant))

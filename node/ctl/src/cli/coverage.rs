@@ -61,6 +61,21 @@ const CALLS: &[(&str, &str, &str)] = &[
         "/datasets/{id}/versions",
         "dataset versions calls",
     ),
+    (
+        "dataset_findings",
+        "/datasets/{id}/findings",
+        "dataset check calls",
+    ),
+    (
+        "resource_code_next",
+        "/resource-codes/{classification}",
+        "dataset code 3060100",
+    ),
+    (
+        "grade_assess",
+        "/assessments",
+        "dataset grade --impact SOCIAL_ORDER=NONE:public",
+    ),
     ("request_list", "/requests", "request list"),
     ("request_show", "/requests/{id}", "request get r-1"),
     (
@@ -77,6 +92,50 @@ const CALLS: &[(&str, &str, &str)] = &[
         "request_withdraw",
         "/requests/{id}/withdrawal",
         "request withdraw r-1",
+    ),
+    (
+        "dispute_show",
+        "/requests/{id}/dispute",
+        "request disputed r-1",
+    ),
+    (
+        "request_dispute",
+        "/requests/{id}/dispute",
+        "request dispute r-1 OPEN --because x",
+    ),
+    (
+        "review_show",
+        "/requests/{id}/review",
+        "request reviewed r-1",
+    ),
+    (
+        "request_review",
+        "/requests/{id}/review",
+        "request review r-1 upheld --because x",
+    ),
+    ("correction_list", "/corrections", "correction list"),
+    ("correction_show", "/corrections/{id}", "correction get c-1"),
+    (
+        "correction_open",
+        "/corrections",
+        "correction open calls --version 1 --row r --evidence e",
+    ),
+    (
+        "correction_move",
+        "/corrections/{id}/state",
+        "correction accept c-1 --text x",
+    ),
+    ("notice_list", "/notices", "correction notices"),
+    ("delegation_list", "/delegations", "participant delegations"),
+    (
+        "delegation_set",
+        "/delegations",
+        "participant delegate b --until 2027-01-10 --because x",
+    ),
+    (
+        "delegation_end",
+        "/delegations/{from}/end",
+        "participant end-delegation a --because x",
     ),
     ("contract_list", "/contracts", "grant contracts"),
     ("contract_show", "/contracts/{id}", "grant contract c-1"),

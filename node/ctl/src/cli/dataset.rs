@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use schemas::dataset::{DatasetState, Grade, ShareAttribute};
+use schemas::grading::ImpactAnswer;
+use schemas::rule_pack::{ImpactDegree, ImpactObject};
 use schemas::{DatasetId, JobId, ParticipantId, StandardId};
 
 use super::{FromFile, Paging, code};
@@ -36,6 +38,34 @@ pub(crate) enum Dataset {
         #[arg(value_parser = |text: &str|
             code(text, DatasetState::ALL, DatasetState::parse))]
         state: DatasetState,
+    },
+    /// What is filled in wrongly in a card: one of the catalog, or a file before it is sent.
+    #[command(after_help = "Example: kouanctl dataset check gd.port.calls")]
+    Check {
+        /// Which.
+        #[arg(required_unless_present = "file", conflicts_with = "file")]
+        id: Option<DatasetId>,
+        /// JSON file of the card; other cards are then not looked at.
+        #[arg(short, long, value_name = "FILE.json")]
+        file: Option<PathBuf>,
+    },
+    /// The first free resource code of a classification: class 1, item 2, subject 3, detail.
+    #[command(after_help = "Example: kouanctl dataset code 3060100")]
+    Code {
+        /// Its digits.
+        classification: String,
+    },
+    /// The grade that answers about impact give; each object of impact is answered. What comes out
+    /// goes into the card as grading.assessment.
+    #[command(after_help = "Example: kouanctl dataset grade \
+        --impact NATIONAL_SECURITY=NONE:public --impact ECONOMIC_OPERATION=NONE:public \
+        --impact SOCIAL_ORDER=NONE:public --impact PUBLIC_INTEREST=NONE:public \
+        --impact ORGANISATION_RIGHTS=GENERAL:trade --impact INDIVIDUAL_RIGHTS=NONE:none -o json")]
+    Grade {
+        /// Object, degree and reason. Degrees: NONE, GENERAL, SERIOUS, VERY_SERIOUS.
+        #[arg(long = "impact", required = true, value_parser = impact,
+            value_name = "OBJECT=DEGREE:REASON")]
+        impacts: Vec<(ImpactObject, ImpactAnswer)>,
     },
     /// Publish a file as the next version: sign what it is, send it, wait for the verdict.
     #[command(after_help = "Example: kouanctl dataset publish gd.port.calls calls.csv")]
@@ -120,4 +150,42 @@ pub(crate) struct Publish {
     /// Makes a retry the same job; random when absent.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+}
+
+/// Parses `OBJECT=DEGREE:REASON`.
+fn impact(text: &str) -> Result<(ImpactObject, ImpactAnswer), String> {
+    let wrong = || "write OBJECT=DEGREE:REASON, for example SOCIAL_ORDER=NONE:public".to_owned();
+    let (object, rest) = text.split_once('=').ok_or_else(wrong)?;
+    let (degree, because) = rest.split_once(':').ok_or_else(wrong)?;
+    if because.trim().is_empty() {
+        return Err(wrong());
+    }
+    let object = code(object, ImpactObject::ALL, ImpactObject::parse)?;
+    let degree = code(degree, ImpactDegree::ALL, ImpactDegree::parse)?;
+    let because = because.to_owned();
+    Ok((object, ImpactAnswer { degree, because }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_impact_is_an_object_a_degree_and_a_reason() {
+        let because = "lists: of ships".to_owned();
+        let degree = ImpactDegree::VerySerious;
+        assert_eq!(
+            impact("social-order=very-serious:lists: of ships"),
+            Ok((ImpactObject::SocialOrder, ImpactAnswer { degree, because }))
+        );
+        for bad in [
+            "",
+            "SOCIAL_ORDER",
+            "SOCIAL_ORDER=NONE",
+            "SOCIAL_ORDER=NONE: ",
+            "X=NONE:x",
+        ] {
+            assert!(impact(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use schemas::participant::Role;
 use schemas::{ParticipantId, PersonId, Timestamp};
 
-use super::{FromFile, Paging, code, end};
+use super::{FromFile, Paging, code, end, instant};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Participant {
@@ -46,6 +46,40 @@ pub(crate) enum Participant {
         --public-key steward-2.json"
     )]
     Bind(Bind),
+    /// Let somebody decide on requests in your place while you are away.
+    #[command(after_help = "Example: kouanctl participant delegate gd.port.officer \
+        --until 2027-01-10 --because leave")]
+    Delegate(Delegate),
+    /// Who decides in whose place, in your participant.
+    #[command(after_help = "Example: kouanctl participant delegations")]
+    Delegations(Paging),
+    /// End a delegation before its time.
+    #[command(
+        after_help = "Example: kouanctl participant end-delegation gd.port.steward \
+        --because back"
+    )]
+    EndDelegation {
+        /// Whose.
+        from: PersonId,
+        /// Why.
+        #[arg(long)]
+        because: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delegate {
+    /// Who decides in your place.
+    pub(crate) to: PersonId,
+    /// From when; now when absent.
+    #[arg(long, value_parser = instant)]
+    pub(crate) from: Option<Timestamp>,
+    /// Until when; a date is included.
+    #[arg(long, value_parser = end)]
+    pub(crate) until: Timestamp,
+    /// Why.
+    #[arg(long)]
+    pub(crate) because: String,
 }
 
 #[derive(Debug, Args)]

@@ -2,8 +2,9 @@
 //!
 //! It does not check rows, columns or periods against the dataset; the catalog does.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use schemas::decision::{Mask, Operator, Predicate};
+use schemas::dispute::DisputeMove;
 use schemas::{DatasetId, Jurisdiction, PersonId, RequestId, Timestamp};
 
 use super::{Paging, code, end, instant, place};
@@ -54,12 +55,58 @@ pub(crate) enum Request {
         #[arg(long)]
         missing: String,
     },
+    /// Take a step in the dispute of a refusal: OPEN and UPHOLD are the consumer's, SHARE the
+    /// provider's, COORDINATE and ESCALATE either's; the authority decides once it was asked.
+    #[command(after_help = "Example: kouanctl request dispute r-7f3a OPEN --because 809-21")]
+    Dispute {
+        /// Which.
+        id: RequestId,
+        /// OPEN, COORDINATE, ESCALATE, UPHOLD or SHARE.
+        #[arg(value_parser = |text: &str| code(text, DisputeMove::ALL, DisputeMove::parse))]
+        step: DisputeMove,
+        /// Why; of a superior's decision, its document.
+        #[arg(long)]
+        because: String,
+    },
+    /// The steps of a dispute.
+    #[command(after_help = "Example: kouanctl request disputed r-7f3a")]
+    Disputed {
+        /// Of which request.
+        id: RequestId,
+    },
+    /// Review what somebody else granted in an emergency.
+    #[command(after_help = "Example: kouanctl request review r-7f3a UPHELD --because fire")]
+    Review {
+        /// Which.
+        id: RequestId,
+        /// UPHELD, or WRONG, which revokes the grant.
+        #[arg(value_enum, ignore_case = true)]
+        verdict: Verdict,
+        /// Why.
+        #[arg(long)]
+        because: String,
+    },
+    /// An emergency grant and its review.
+    #[command(after_help = "Example: kouanctl request reviewed r-7f3a")]
+    Reviewed {
+        /// Of which request.
+        id: RequestId,
+    },
     /// Take your request back.
     #[command(after_help = "Example: kouanctl request withdraw r-7f3a")]
     Withdraw {
         /// Which.
         id: RequestId,
     },
+}
+
+/// What a second person says of an emergency grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Verdict {
+    /// It was right.
+    Upheld,
+    /// It was not, and ends.
+    Wrong,
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +171,9 @@ pub(crate) struct Approve {
     /// Days after which the consumer deletes what it received.
     #[arg(long)]
     pub(crate) retention_days: Option<u32>,
+    /// What the emergency is: you alone agree, for a short time, and a second person reviews it.
+    #[arg(long, value_name = "BECAUSE")]
+    pub(crate) emergency: Option<String>,
 }
 
 /// Parses `col=op:value`.

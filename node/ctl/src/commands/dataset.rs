@@ -2,11 +2,16 @@
 //!
 //! It does not read rows of others; a transfer does.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use schemas::command::Command;
 use schemas::dataset::{Dataset as Card, DatasetState};
+use schemas::quality::Severity;
+use schemas::resource::{self, CatalogFinding, Neighbours};
 use schemas::standard::DataStandard;
 use schemas::{DatasetId, JobId};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Desk, job, parse};
 use crate::Error;
@@ -59,6 +64,21 @@ const QUARANTINED: &[Column] = &[
     },
 ];
 
+const CODES: &[Column] = &[Column::text("col-code", "resource_code")];
+
+const ASSESSED: &[Column] = &[
+    Column::text("col-grade", "proposed"),
+    Column::text("col-kind", "pack.series"),
+    Column::number("col-number", "pack.number"),
+];
+
+const FINDINGS: &[Column] = &[
+    Column::text("col-field", "field"),
+    Column::text("col-rule", "rule"),
+    Column::text("col-severity", "severity"),
+    Column::text("col-advice", "advice"),
+];
+
 /// Rows that the data listener gives at most in one answer.
 const ROWS_PAGE: usize = 100;
 
@@ -78,6 +98,16 @@ pub(super) fn run(it: Dataset, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
             desk.changed(&id, &answer)
         }
         Dataset::Move { id, state } => move_to(id, state, desk),
+        Dataset::Check { id, file } => check(id.as_ref(), file.as_deref(), desk),
+        Dataset::Code { classification } => {
+            desk.show(&format!("/resource-codes/{classification}"), CODES)
+        }
+        Dataset::Grade { impacts } => {
+            let answers: BTreeMap<_, _> = impacts.into_iter().collect();
+            let body = json!({ "answers": answers });
+            let assessed = desk.client.post("/assessments", &body)?;
+            desk.terminal.record(ASSESSED, &assessed)
+        }
         Dataset::Publish(it) => publish(it, desk),
         Dataset::Versions { id, paging } => {
             desk.list(&format!("/datasets/{id}/versions"), VERSIONS, paging)
@@ -127,6 +157,32 @@ fn move_to(id: DatasetId, to: DatasetState, desk: &mut Desk<'_, '_>) -> Result<(
     let path = format!("/datasets/{id}/state");
     let answer = desk.client.change(Verb::Post, &path, revision, command)?;
     desk.changed(&id, &answer)
+}
+
+/// Prints the findings of a card; one that blocks is a check that failed.
+fn check(
+    id: Option<&DatasetId>,
+    file: Option<&Path>,
+    desk: &mut Desk<'_, '_>,
+) -> Result<(), Error> {
+    let found: Vec<CatalogFinding> = match (id, file) {
+        (Some(id), _) => {
+            let mut answer = desk.client.get(&format!("/datasets/{id}/findings"))?;
+            parse(answer["items"].take())?
+        }
+        (None, Some(file)) => {
+            let card: Card = read_record(file)?;
+            resource::findings(&card, &Neighbours::default())
+        }
+        (None, None) => return Err(Error::Missing { flag: "file" }),
+    };
+    let items: Vec<Value> = found.iter().map(|it| json!(it)).collect();
+    desk.terminal.whole_or_list(FINDINGS, &items)?;
+    let blocking = |it: &&CatalogFinding| it.severity == Severity::Block;
+    match found.iter().filter(blocking).count() {
+        0 => Ok(()),
+        failed => Err(Error::NotFilledIn { failed }),
+    }
 }
 
 fn publish(it: Publish, desk: &mut Desk<'_, '_>) -> Result<(), Error> {

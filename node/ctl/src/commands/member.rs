@@ -4,12 +4,13 @@
 
 use schemas::code::ErrorCode;
 use schemas::command::Command;
+use schemas::delegation::Delegation;
 use schemas::participant::{KeyCustody, Node, Participant as Member, Person};
-use schemas::{NodeId, Visibility};
+use schemas::{NodeId, Period, PersonId, Visibility};
 
 use super::Desk;
 use crate::Error;
-use crate::cli::member::{Bind, Participant};
+use crate::cli::member::{Bind, Delegate, Participant};
 use crate::client::{Call, Verb, now};
 use crate::files::read_record;
 use crate::output::Column;
@@ -45,6 +46,15 @@ const APPLICATIONS: &[Column] = &[
     Column::text("col-participant", "participant"),
     Column::text("col-applied", "applied_at"),
     Column::text("col-check", "check"),
+];
+
+const DELEGATIONS: &[Column] = &[
+    Column::text("col-person", "from"),
+    Column::text("col-stands-in", "to"),
+    Column::time("col-from", "period.from"),
+    Column::time("col-until", "period.until"),
+    Column::text("col-note", "because"),
+    Column::number("col-revision", "revision"),
 ];
 
 pub(super) fn run(it: Participant, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
@@ -88,6 +98,19 @@ pub(super) fn run(it: Participant, desk: &mut Desk<'_, '_>) -> Result<(), Error>
                 .client
                 .change(Verb::Post, "/persons", revision, command)?;
             desk.changed(&id, &answer)
+        }
+        Participant::Delegate(it) => delegate(it, desk),
+        Participant::Delegations(paging) => desk.list("/delegations", DELEGATIONS, paging),
+        Participant::EndDelegation { from, because } => {
+            let revision = revision_of(&from, desk)?;
+            let command = Command::EndDelegation {
+                from: from.clone(),
+                revision,
+                because,
+            };
+            let path = format!("/delegations/{from}/end");
+            let answer = desk.client.change(Verb::Post, &path, revision, command)?;
+            desk.changed(&from, &answer)
         }
     }
 }
@@ -166,6 +189,38 @@ pub(super) fn give_vote(node: &NodeId, desk: &mut Desk<'_, '_>) -> Result<(), Er
         body: Some(&body),
     };
     desk.client.insist(&call).map(drop)
+}
+
+/// The revision of a person's delegation, 0 when there is none.
+fn revision_of(from: &PersonId, desk: &mut Desk<'_, '_>) -> Result<u64, Error> {
+    let all = desk.client.list("/delegations", None)?.items;
+    let held = all.iter().find(|it| it["from"] == from.as_str());
+    Ok(held.and_then(|it| it["revision"].as_u64()).unwrap_or(0))
+}
+
+fn delegate(it: Delegate, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    let principal = desk.client.principal()?;
+    let from = principal.person.ok_or(Error::Missing { flag: "person" })?;
+    let revision = revision_of(&from, desk)?;
+    let delegation = Delegation {
+        from: from.clone(),
+        to: it.to,
+        participant: principal.participant,
+        period: Period {
+            from: it.from.unwrap_or_else(now),
+            until: it.until,
+        },
+        because: it.because,
+        ended_because: None,
+        revision,
+    };
+    let command = Command::SetDelegation {
+        delegation: Box::new(delegation),
+    };
+    let answer = desk
+        .client
+        .change(Verb::Post, "/delegations", revision, command)?;
+    desk.changed(&from, &answer)
 }
 
 /// The record to bind: from the file, or from what was typed.

@@ -2,6 +2,7 @@
 //!
 //! It does not parse arguments and does not print errors.
 
+mod correction;
 mod dataset;
 mod decision;
 mod grant;
@@ -49,6 +50,7 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
         Command::Participant(it) => member::run(it, desk),
         Command::Dataset(it) => dataset::run(it, desk),
         Command::Request(it) => request::run(it, desk),
+        Command::Correction(it) => correction::run(it, desk),
         Command::Grant(it) => grant::run(it, desk),
         Command::Transfer(it) => transfer::run(it, desk),
         Command::Ledger(it) => ledger::run(it, desk),

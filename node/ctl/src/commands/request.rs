@@ -8,16 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::command::Command;
 use schemas::dataset::Dataset as Card;
 use schemas::decision::{Mask, RowFilter};
+use schemas::dispute::{Dispute, DisputeMove};
 use schemas::request::{
     AccessRequest, Contract, ContractTerms, Grant, GrantState, Purpose, RequestDecision,
     RequestState, RequestTexts,
 };
 use schemas::{ContractId, GrantId, PartyOnly, Period, RequestId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Desk, parse};
 use crate::Error;
-use crate::cli::request::{Approve, Create, Request};
+use crate::cli::request::{Approve, Create, Request, Verdict};
 use crate::client::{Client, Verb, now};
 use crate::output::Column;
 
@@ -30,6 +31,22 @@ const REQUESTS: &[Column] = &[
     Column::time("col-submitted-at", "submitted_at"),
     Column::time("col-until", "period.until"),
     Column::number("col-revision", "revision"),
+];
+
+const STEPS: &[Column] = &[
+    Column::time("col-at", "at"),
+    Column::text("col-step", "step"),
+    Column::text("col-participant", "participant"),
+    Column::text("col-person", "by"),
+    Column::text("col-note", "because"),
+];
+
+const REVIEWS: &[Column] = &[
+    Column::text("col-request", "request"),
+    Column::text("col-person", "by"),
+    Column::time("col-at", "granted_at"),
+    Column::time("col-until", "due_at"),
+    Column::text("col-passed", "review.upheld"),
 ];
 
 pub(super) fn run(it: Request, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
@@ -65,6 +82,18 @@ pub(super) fn run(it: Request, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
             let answer = decide(&request, RequestDecision::Return { missing }, desk)?;
             desk.changed(&id, &answer)
         }
+        Request::Dispute { id, step, because } => dispute(id, step, because, desk),
+        Request::Disputed { id } => {
+            let dispute: Dispute = parse(desk.client.get(&format!("/requests/{id}/dispute"))?)?;
+            let steps: Vec<Value> = dispute.steps.iter().map(|it| json!(it)).collect();
+            desk.print(STEPS, &steps, false)
+        }
+        Request::Review {
+            id,
+            verdict,
+            because,
+        } => review(id, verdict, because, desk),
+        Request::Reviewed { id } => desk.show(&format!("/requests/{id}/review"), REVIEWS),
         Request::Withdraw { id } => {
             let revision = read(&id, desk)?.revision;
             let command = Command::WithdrawRequest {
@@ -76,6 +105,40 @@ pub(super) fn run(it: Request, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
             desk.changed(&id, &answer)
         }
     }
+}
+
+fn dispute(
+    id: RequestId,
+    step: DisputeMove,
+    because: String,
+    desk: &mut Desk<'_, '_>,
+) -> Result<(), Error> {
+    let revision = read(&id, desk)?.revision;
+    let path = format!("/requests/{id}/dispute");
+    let command = Command::DisputeRequest {
+        request: id.clone(),
+        revision,
+        step,
+        because,
+    };
+    let answer = desk.client.change(Verb::Post, &path, revision, command)?;
+    desk.changed(&id, &answer)
+}
+
+fn review(
+    id: RequestId,
+    verdict: Verdict,
+    because: String,
+    desk: &mut Desk<'_, '_>,
+) -> Result<(), Error> {
+    let path = format!("/requests/{id}/review");
+    let command = Command::ReviewEmergency {
+        request: id.clone(),
+        upheld: verdict == Verdict::Upheld,
+        because,
+    };
+    let answer = desk.client.change(Verb::Post, &path, 0, command)?;
+    desk.changed(&id, &answer)
 }
 
 fn read(id: &RequestId, desk: &mut Desk<'_, '_>) -> Result<AccessRequest, Error> {
@@ -211,9 +274,14 @@ fn agree(
         ended_because: None,
         revision: 0,
     };
-    Ok(RequestDecision::Agree {
-        contract: Box::new(contract),
-        grant: Box::new(grant),
+    let (contract, grant) = (Box::new(contract), Box::new(grant));
+    Ok(match it.emergency {
+        Some(because) => RequestDecision::Emergency {
+            contract,
+            grant,
+            because,
+        },
+        None => RequestDecision::Agree { contract, grant },
     })
 }
 
@@ -239,8 +307,6 @@ fn columns(chosen: &[String], request: &AccessRequest, card: &Card) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn request() -> AccessRequest {
@@ -289,6 +355,7 @@ mod tests {
             subject: None,
             terms: String::new(),
             retention_days: Some(30),
+            emergency: None,
         }
     }
 

@@ -62,6 +62,7 @@ fn what(terminal: &Terminal, error: &Error) -> String {
         Error::JobFailed(failed) => of_job(terminal, failed).join("\n"),
         Error::JobCancelled { job } => say("err-job-cancelled", &[("job", job)]),
         Error::KeyNeeded => say("err-key-needed", &[]),
+        Error::NotFilledIn { failed } => say("err-not-filled-in", &[("failed", failed)]),
         Error::NotVerified { failed, all } => {
             say("err-not-verified", &[("failed", failed), ("all", all)])
         }
@@ -82,6 +83,7 @@ fn remedy(error: &Error) -> Option<&'static str> {
     match error {
         Error::Missing { .. } => Some("fix-missing"),
         Error::KeyNeeded => Some("fix-key-needed"),
+        Error::NotFilledIn { .. } => Some("fix-not-filled-in"),
         Error::NotVerified { .. } => Some("fix-not-verified"),
         Error::Unreachable { .. } => Some("fix-unreachable"),
         Error::TimedOut { .. } => Some("fix-timed-out"),

@@ -32,12 +32,15 @@ use schemas::dataset::{
 };
 use schemas::decision::{Mask, RowFilter};
 use schemas::ledger_entry::LedgerIdentity;
-use schemas::participant::{KeyCustody, Node, Participant, ParticipantKind, Person, Role};
+use schemas::participant::{
+    DepartmentApproval, KeyCustody, Node, Participant, ParticipantKind, Person, Role,
+};
 use schemas::quality::{Ppm, QualityGate};
 use schemas::request::{
     AccessRequest, Contract, ContractTerms, Grant, GrantState, Purpose, RequestDecision,
     RequestState, RequestTexts,
 };
+use schemas::resource::ResourceEntry;
 use schemas::standard::{DataStandard, Reading};
 use schemas::{
     CommandId, ContractId, DatasetId, GrantId, Jurisdiction, LocalText, NodeId, ParticipantId,
@@ -601,6 +604,7 @@ pub fn participant(id: &str) -> Participant {
         jurisdiction: Jurisdiction::MAINLAND,
         seat: Some("440100".to_owned()),
         ciio: false,
+        department_approval: Some(DepartmentApproval::SamePerson),
         signing: secret(id).public().clone(),
         encryption: secret(&format!("{id}-encryption")).public().clone(),
         ledger_incarnation: 1,
@@ -641,8 +645,10 @@ fn card(
         share_conditions: Some("for statutory duties".to_owned()),
         share_basis: None,
         update_cycle: UpdateCycle::Daily,
+        resource: Some(ResourceEntry::exchanged_tables()),
         grade,
         grade_basis: "GB/T 43697-2024".to_owned(),
+        grading: None,
         standard,
         columns: columns
             .iter()
@@ -659,6 +665,7 @@ fn card(
         },
         visibility: Visibility::Federation,
         state: DatasetState::Draft,
+        written_by: None,
         revision: 0,
     }
 }

@@ -224,6 +224,7 @@ fn release_of(event: &LedgerEvent) -> Option<&ReleaseId> {
         LedgerEvent::Decided { .. }
         | LedgerEvent::Published { .. }
         | LedgerEvent::SignedIn { .. }
+        | LedgerEvent::Enrolled { .. }
         | LedgerEvent::PolicyInForce { .. }
         | LedgerEvent::Started { .. }
         | LedgerEvent::Gap { .. } => None,
