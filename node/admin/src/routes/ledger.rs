@@ -68,7 +68,7 @@ pub(crate) struct Sizes {
     new: u64,
 }
 
-async fn reader(
+pub(super) async fn reader(
     parts: &Parts,
     caller: &Caller,
     target: Target<'_>,

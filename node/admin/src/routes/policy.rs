@@ -11,6 +11,8 @@ use http::HeaderMap;
 use schemas::code::Action;
 use schemas::command::Command;
 use schemas::decision::{Decision, Facts};
+use schemas::explanation::Spoke;
+use schemas::export::Reading;
 use schemas::policy_set::PolicySet;
 use schemas::request::Purpose;
 use schemas::{DatasetId, GrantId, Jurisdiction, PersonId};
@@ -46,11 +48,15 @@ pub(crate) struct Question {
 
 /// What would be decided, and what it rests on.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct Explanation {
+pub(crate) struct Explained {
     /// The decision.
     decision: Decision,
     /// What was known.
     facts: Facts,
+    /// Every rule that spoke, in the order of evaluation, with the facts that it saw.
+    spoke: Vec<Spoke>,
+    /// Open questions of law that mattered, and how they were read.
+    readings: Vec<Reading>,
 }
 
 /// The policy set in force.
@@ -69,13 +75,13 @@ pub(crate) async fn in_force(
 /// Ask what would be decided, without doing it.
 #[utoipa::path(post, path = "/api/v1/policies/explanation", operation_id = "policy_explain",
     request_body = Question,
-    responses((status = 200, body = Explanation), answers::Read),
+    responses((status = 200, body = Explained), answers::Read),
     extensions(("x-action" = json!("policy.explain"))))]
 pub(crate) async fn explain(
     State(parts): Shared,
     mut caller: Caller,
     body: Body<Question>,
-) -> Result<Json<Explanation>, Failure> {
+) -> Result<Json<Explained>, Failure> {
     let Json(asked) = body.map_err(|e| caller.fail(Error::from(e)))?;
     admit(&parts, &caller, Action::PolicyExplain, Target::default()).await?;
     if let Some(person) = &asked.person {
@@ -101,10 +107,15 @@ pub(crate) async fn explain(
     if let Some(destination) = asked.destination {
         request.destination = destination;
     }
-    let (facts, decision) = point(&parts, &caller)?
-        .explain(request, asked.grant.as_ref())
+    let (facts, why) = point(&parts, &caller)?
+        .explanation(request, asked.grant.as_ref())
         .await;
-    Ok(Json(Explanation { decision, facts }))
+    Ok(Json(Explained {
+        decision: why.decision,
+        facts,
+        spoke: why.spoke,
+        readings: why.readings,
+    }))
 }
 
 /// Put a policy set in force.

@@ -10,7 +10,7 @@ use catalog::View;
 use http::{HeaderMap, header};
 use schemas::code::Action;
 use schemas::command::Command;
-use schemas::request::AccessRequest;
+use schemas::request::{AccessRequest, Supervision};
 use schemas::{ParticipantId, RequestId};
 
 use super::{Body, Shared, read};
@@ -68,6 +68,31 @@ pub(crate) async fn list(
         .cloned();
     query
         .cut(found, |it| it.id.to_string(), read_at)
+        .map(Json)
+        .map_err(|e| caller.fail(e))
+}
+
+/// Clocks of requests that ran out (督办), with when what was late was done after all.
+#[utoipa::path(get, path = "/api/v1/supervisions", operation_id = "supervision_list",
+    params(PageQuery),
+    responses((status = 200, body = Page<Supervision>), answers::Read),
+    extensions(("x-action" = json!("request.read"))))]
+pub(crate) async fn supervisions(
+    State(parts): Shared,
+    caller: Caller,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Page<Supervision>>, Failure> {
+    let Query(query) = query.map_err(|e| caller.fail(Error::from(e)))?;
+    admit(&parts, &caller, Action::RequestRead, Target::default()).await?;
+    let (view, read_at) = read(&parts);
+    let reader = &caller.principal.participant;
+    let seen = |it: &&Supervision| {
+        let request = view.request(&it.request);
+        request.is_some_and(|request| may_see(&view, request, reader))
+    };
+    let found = view.supervisions().filter(seen).cloned();
+    query
+        .cut(found, |it| format!("{}/{}", it.request, it.clock), read_at)
         .map(Json)
         .map_err(|e| caller.fail(e))
 }

@@ -2,9 +2,12 @@
 //!
 //! It does not decide; the node's decision point does.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use schemas::code::Action;
-use schemas::{DatasetId, GrantId, Jurisdiction, NodeId, PersonId};
+use schemas::export::InstrumentState;
+use schemas::{DatasetId, GrantId, InstrumentId, Jurisdiction, NodeId, PersonId, RulePackId};
 
 use super::{FromFile, Paging, code, place};
 
@@ -20,6 +23,66 @@ pub(crate) enum Policy {
     #[command(after_help = "Example: kouanctl policy explain --action dataset.read \
         --dataset gd.port.calls --grant g-7f3a --purpose transit-forecast")]
     Explain(Explain),
+    /// Rule packs that ship and those that were adopted: export rules, holidays, clocks, lists.
+    #[command(after_help = "Example: kouanctl policy packs")]
+    Packs(Paging),
+    /// One rule pack, with what it says.
+    #[command(after_help = "Example: kouanctl policy pack export.cn 0 -o json")]
+    Pack(Pack),
+    /// What differs between two numbers of a series.
+    #[command(after_help = "Example: kouanctl policy diff-packs export.cn 0 1")]
+    DiffPacks {
+        /// The series.
+        series: RulePackId,
+        /// The earlier number; 0 ships with the program.
+        old: u64,
+        /// The later number.
+        new: u64,
+    },
+    /// Put a rule pack in force.
+    #[command(after_help = "Example: kouanctl policy adopt-pack -f export.cn-1.json --yes")]
+    AdoptPack(FromFile),
+    /// Take a rule pack back; the number before it is in force again.
+    #[command(after_help = "Example: kouanctl policy withdraw-pack export.cn 1 \
+        --because misprint --yes")]
+    WithdrawPack {
+        #[command(flatten)]
+        pack: Pack,
+        /// Why.
+        #[arg(long)]
+        because: String,
+    },
+    /// Which accesses of the past another policy would decide otherwise; nothing is done.
+    #[command(after_help = "Example: kouanctl policy dry-run --pack export.cn-1.json")]
+    DryRun(DryRun),
+    /// Decide an entry of the ledger again under the policy of its time (exit 6 when it differs).
+    #[command(after_help = "Example: kouanctl policy replay 42")]
+    Replay {
+        /// Its index.
+        index: u64,
+    },
+}
+
+/// Which rule pack.
+#[derive(Debug, Args)]
+pub(crate) struct Pack {
+    /// The series.
+    pub(crate) series: RulePackId,
+    /// The number; 0 ships with the program.
+    pub(crate) number: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DryRun {
+    /// JSON file of a policy set; the one in force when absent.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) set: Option<PathBuf>,
+    /// JSON file of a rule pack in addition to those in force. Repeat for several.
+    #[arg(long = "pack", value_name = "FILE.json")]
+    pub(crate) packs: Vec<PathBuf>,
+    /// How far back, in days.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=366))]
+    pub(crate) days: u32,
 }
 
 #[derive(Debug, Args)]
@@ -62,6 +125,39 @@ pub(crate) enum Export {
         --columns name,passport --to HK"
     )]
     Check(Circumstances),
+    /// Instruments and evidence: assessments, contracts, certificates, consents.
+    #[command(after_help = "Example: kouanctl export instruments")]
+    Instruments(Paging),
+    /// One instrument, with what it covers.
+    #[command(after_help = "Example: kouanctl export instrument sc-2026-1 -o json")]
+    Instrument {
+        /// Which.
+        id: InstrumentId,
+    },
+    /// Register an instrument, or correct one.
+    #[command(after_help = "Example: kouanctl export register -f sc-2026-1.json")]
+    Register(FromFile),
+    /// Suspend an instrument, end it or revive it.
+    #[command(
+        after_help = "Example: kouanctl export move sc-2026-1 SUSPENDED --because incident --yes"
+    )]
+    Move {
+        /// Which.
+        id: InstrumentId,
+        /// Where to: VALID, SUSPENDED or ENDED.
+        #[arg(value_parser = |text: &str| code(text, InstrumentState::ALL, InstrumentState::parse))]
+        to: InstrumentState,
+        /// Why.
+        #[arg(long)]
+        because: String,
+    },
+    /// How many persons your participant sent abroad in a year, signed.
+    #[command(after_help = "Example: kouanctl export report --year 2026 -o json")]
+    Report {
+        /// Which calendar year.
+        #[arg(long)]
+        year: u16,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -25,6 +25,9 @@ pub(crate) enum Request {
         #[command(flatten)]
         paging: Paging,
     },
+    /// Clocks of requests that ran out (督办).
+    #[command(after_help = "Example: kouanctl request supervisions")]
+    Supervisions(Paging),
     /// One request.
     #[command(after_help = "Example: kouanctl request get r-7f3a")]
     Get {

@@ -49,6 +49,14 @@ const REVIEWS: &[Column] = &[
     Column::text("col-passed", "review.upheld"),
 ];
 
+const SUPERVISIONS: &[Column] = &[
+    Column::text("col-request", "request"),
+    Column::text("col-clock", "clock"),
+    Column::time("col-due-at", "due_at"),
+    Column::time("col-raised-at", "raised_at"),
+    Column::time("col-settled-at", "settled_at"),
+];
+
 pub(super) fn run(it: Request, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
     match it {
         Request::Create(it) => create(it, desk),
@@ -69,6 +77,7 @@ pub(super) fn run(it: Request, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
             items.truncate(paging.most().unwrap_or(all));
             desk.print(REQUESTS, &items, items.len() < all)
         }
+        Request::Supervisions(paging) => desk.list("/supervisions", SUPERVISIONS, paging),
         Request::Get { id } => desk.show(&format!("/requests/{id}"), REQUESTS),
         Request::Approve(it) => approve(it, desk),
         Request::Refuse { id, because } => {
