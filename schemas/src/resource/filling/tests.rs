@@ -67,7 +67,7 @@ fn derived(because: Option<&str>) -> Grading {
 
 #[test]
 fn a_derived_dataset_is_graded_as_its_highest_source_or_says_why_not() {
-    let id = |text| DatasetId::parse(text).unwrap();
+    let id = |text: &str| DatasetId::parse(text).unwrap();
     let found = |because, sources: Option<Vec<(&str, Grade)>>| {
         let mut it = card();
         it.grading = Some(derived(because));
