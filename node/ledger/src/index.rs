@@ -394,9 +394,9 @@ impl Index {
         Ok(())
     }
 
-    /// Bytes that its files take.
+    /// Bytes that its files take, journal included; 0 when they cannot be asked.
     pub(crate) fn bytes(&self) -> u64 {
-        self.keyspace.disk_space()
+        self.database.disk_space().unwrap_or_default()
     }
 
     fn content(&self) -> RwLockReadGuard<'_, Content> {

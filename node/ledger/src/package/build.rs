@@ -257,8 +257,10 @@ fn needed(
             None => id == signer.key_id() || receipts.iter().any(|receipt| signs(it, receipt)),
         }
     };
-    let kept: BTreeSet<KeyOf> = known.into_iter().filter(is_needed).collect();
-    kept.into_iter().collect()
+    let mut kept: Vec<KeyOf> = known.into_iter().filter(is_needed).collect();
+    kept.sort();
+    kept.dedup();
+    kept
 }
 
 /// Checks what the caller hands in as witnessed, so that no package is made that does not verify.

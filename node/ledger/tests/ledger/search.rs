@@ -39,7 +39,7 @@ pub(crate) fn decided(number: u64) -> LedgerEvent {
                 text: String::new(),
             }),
             destination: [Jurisdiction::MAINLAND, Jurisdiction::MACAO]
-                [usize::from(number % 13 == 0)],
+                [usize::from(number.is_multiple_of(13))],
             columns: None,
             at: Timestamp::from_millis(0),
         }),
