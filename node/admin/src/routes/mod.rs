@@ -5,6 +5,7 @@
 pub(crate) mod catalog;
 pub(crate) mod contract;
 pub(crate) mod dataset;
+pub(crate) mod evidence;
 pub(crate) mod grant;
 pub(crate) mod job;
 pub(crate) mod ledger;
