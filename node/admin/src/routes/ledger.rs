@@ -52,9 +52,9 @@ pub(crate) struct Range {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Placed {
     /// Its permanent position.
-    index: LedgerIndex,
+    pub(super) index: LedgerIndex,
     /// The entry.
-    entry: LedgerEntry,
+    pub(super) entry: LedgerEntry,
 }
 
 /// Which two sizes.

@@ -10,6 +10,7 @@ pub(crate) mod delegation;
 pub(crate) mod dispute;
 pub(crate) mod enrolment;
 pub(crate) mod export;
+pub(crate) mod evidence;
 pub(crate) mod grant;
 pub(crate) mod job;
 pub(crate) mod ledger;

@@ -164,6 +164,13 @@ const CALLS: &[(&str, &str, &str)] = &[
         "/ledger/consistency",
         "ledger consistency 1 2",
     ),
+    ("ledger_search", "/ledger/search", "ledger search --actor a"),
+    ("ledger_findings", "/ledger/findings", "ledger findings"),
+    (
+        "ledger_package",
+        "/ledger/package",
+        "ledger export-evidence --out p.json",
+    ),
     ("policy_in_force", "/policies", "policy get"),
     ("policy_adopt", "/policies", "policy adopt -f p.json"),
     (

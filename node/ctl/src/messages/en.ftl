@@ -274,9 +274,11 @@ step-working = working
 # Notes
 note-dry-run = { $changes } of { $accesses } accesses of the last { $days } days would change.
 note-empty = Nothing found.
+note-evidence = { $matched } entries match, { $related } belong to them. Verify offline: kouanctl ledger verify FILE --key THE PARTICIPANT'S KEY.
 note-findings = { $count } findings above; kouanctl dataset quarantine { $job } shows all rows.
 note-granted = Agreed; the grant is { $grant }.
 note-key-made = The key is made. Give what is above to the system administrator, who runs: kouanctl participant bind { $person } --role ROLE --public-key FILE
+note-looked = Looked at { $entries } entries, from entry { $from } on.
 note-more = … { $shown } shown and there are more; --all shows them.
 note-no-key = No --key was given: this shows that the files agree with themselves, not who signed them.
 note-not-an-export = The destination is CN: this is no export.
@@ -310,3 +312,15 @@ ask-revoke = Grant { $what } will be revoked and running transfers stop. Sure? [
 ask-remove-member = { $what } will take no part in the catalog any more. Sure? [y/N]
 ask-admit = Did the other side read you the check { $what } over another line? [y/N]
 ask-withdraw-pack = Rule pack { $what } will be taken back; the number before it is in force again. Sure? [y/N]
+
+# Findings in the ledger
+finding-receipt-missing = a receipt is not there after its time
+finding-receipt-mismatch = receipts or the release do not say the same
+finding-gap = entries before it were lost
+finding-silence = a long time without any entry
+finding-clock = the clock went back
+finding-fork = two histories of one ledger
+finding-night = work at night
+finding-volume = far more rows in a day than usual
+finding-purpose = used for this purpose for the first time
+finding-other = a finding that this program does not know

@@ -274,9 +274,11 @@ step-working = 处理中
 # 提示
 note-dry-run = 近 { $days } 天的 { $accesses } 次访问中,有 { $changes } 次结论会改变。
 note-empty = 没有符合条件的记录。
+note-evidence = 符合条件 { $matched } 条,关联 { $related } 条。离线验证:kouanctl ledger verify 文件 --key 参与方公钥。
 note-findings = 以上 { $count } 处问题;kouanctl dataset quarantine { $job } 查看全部问题行。
 note-granted = 已同意,授权为 { $grant }。
 note-key-made = 密钥已生成。请将以上内容交给系统管理员,由其执行:kouanctl participant bind { $person } --role 角色 --public-key 文件
+note-looked = 已查看 { $entries } 条记录,自第 { $from } 号起。
 note-more = … 已显示 { $shown } 条,还有更多,用 --all 查看全部。
 note-no-key = 未给出 --key:只证明文件自身前后一致,不证明由谁签名。
 note-not-an-export = 去向为 CN,不属于出境。
@@ -310,3 +312,15 @@ ask-revoke = 将撤销授权 { $what },正在进行的传输会中止。确认?[
 ask-remove-member = { $what } 将不再参与目录。确认?[y/N]
 ask-admit = 对方是否已通过另一条线路读出核对码 { $what }?[y/N]
 ask-withdraw-pack = 将撤回规则包 { $what },恢复执行前一号。确认?[y/N]
+
+# 台账发现
+finding-receipt-missing = 超过时限仍缺少回执
+finding-receipt-mismatch = 双方回执或放行记录不一致
+finding-gap = 此前有记录丢失
+finding-silence = 长时间没有任何记录
+finding-clock = 时钟回拨
+finding-fork = 台账出现两种历史
+finding-night = 夜间操作
+finding-volume = 单日数据量远超平常
+finding-purpose = 首次以该用途使用
+finding-other = 本程序不认识的发现
