@@ -114,6 +114,7 @@ impl Error {
                 | catalog::Error::Peer { .. }
                 | catalog::Error::Stopped { .. } => ErrorCode::Unavailable,
                 catalog::Error::TooLarge { .. } => ErrorCode::LimitExceeded,
+                catalog::Error::NotFounded => ErrorCode::Conflict,
                 catalog::Error::Record(_) => ErrorCode::Invalid,
                 _ => ErrorCode::Internal,
             },

@@ -88,6 +88,7 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .routes(routes!(r::policy::in_force, r::policy::adopt))
         .routes(routes!(r::policy::explain))
         .routes(routes!(r::catalog::status))
+        .routes(routes!(r::catalog::backup))
 }
 
 /// The OpenAPI document as JSON, indented, with a final line end: what is checked in.

@@ -43,7 +43,6 @@ fn every_route_names_its_action() {
         Action::DatasetPublish,
         Action::DatasetInspect,
         Action::DatasetRead,
-        Action::NodeOperate,
         // Instruments are registered by signed proposals; they have no resource of their own yet.
         Action::ExportRegister,
     ];

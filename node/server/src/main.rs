@@ -1,4 +1,4 @@
-//! `kouan`, the node: `init`, `ca`, `serve`, `check`, `account`, `demo`.
+//! `kouan`, the node: `init`, `ca`, `serve`, `check`, `account`, `restore`, `demo`.
 //!
 //! It does not hold logic: it parses arguments, calls the library and turns errors into an exit
 //! code.
@@ -58,6 +58,12 @@ enum Commands {
         after_help = "Example: kouan account list --config kouan.toml"
     )]
     Account(operator::account::Command),
+    /// Begin the catalog again from a backup, with this node as its only voter.
+    #[command(
+        after_help = "Example: kouan restore --config kouan.toml --backup c.backup \
+        --key 04..."
+    )]
+    Restore(operator::restore::Arguments),
     /// Three agencies on this machine publish, request, approve, transfer, refuse and prove.
     #[command(after_help = "Example: kouan demo --data ../shared/data --lang zh")]
     Demo(demo::Options),
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
         Commands::Init(arguments) => operator::init::run(&arguments, now()),
         Commands::Ca(command) => operator::ca::run(&command, now()),
         Commands::Account(command) => operator::account::run(&command),
+        Commands::Restore(arguments) => operator::restore::run(arguments),
         Commands::Serve { config } => serve(&config),
         Commands::Check { config } => check(&config),
         Commands::Demo(options) => demo::run(options),

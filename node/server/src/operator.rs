@@ -1,4 +1,5 @@
-//! What an operator types once, at the machine: `kouan init`, `kouan ca` and `kouan account`.
+//! What an operator types once, at the machine: `kouan init`, `kouan ca`, `kouan account` and
+//! `kouan restore`.
 //!
 //! It does not speak to a running node: it reads and writes the node's directory, as the user that
 //! the node runs as.
@@ -6,3 +7,4 @@
 pub mod account;
 pub mod ca;
 pub mod init;
+pub mod restore;

@@ -113,6 +113,11 @@ const CALLS: &[(&str, &str, &str)] = &[
         "policy explain --action dataset.read",
     ),
     ("catalog_status", "/catalog", "catalog status"),
+    (
+        "catalog_backup",
+        "/catalog/backup",
+        "catalog backup --out c.backup",
+    ),
 ];
 
 fn document() -> Value {

@@ -8,6 +8,7 @@ use schemas::command::Command;
 use schemas::policy_set::PolicySet;
 
 use super::Desk;
+use super::backup;
 use super::decision::{Question, explain};
 use crate::Error;
 use crate::cli::policy::{Catalog, Export, Policy};
@@ -28,6 +29,9 @@ const STATUS: &[Column] = &[
     Column::text("col-voters", "voters"),
     Column::number("col-age", "age_ms"),
     Column::text("col-digest", "state_digest"),
+    Column::text("col-agreed", "agreed"),
+    Column::text("col-divergence", "divergence.record"),
+    Column::text("col-cluster", "cluster"),
 ];
 
 pub(super) fn run(it: Policy, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
@@ -65,5 +69,7 @@ pub(super) fn export(it: Export, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
 pub(super) fn catalog(it: &Catalog, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
     match it {
         Catalog::Status => desk.show("/catalog", STATUS),
+        Catalog::Backup { out } => backup::fetch(out, desk),
+        Catalog::Verify(it) => backup::verify(it, desk.terminal),
     }
 }
