@@ -121,6 +121,7 @@ impl Error {
                 catalog::Error::TooLarge { .. } => ErrorCode::LimitExceeded,
                 catalog::Error::NotRegistered { .. } => ErrorCode::NotFound,
                 catalog::Error::Membership { .. } => ErrorCode::Conflict,
+                catalog::Error::NotFounded => ErrorCode::Conflict,
                 catalog::Error::Record(_) => ErrorCode::Invalid,
                 _ => ErrorCode::Internal,
             },

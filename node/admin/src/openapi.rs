@@ -104,6 +104,7 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .routes(routes!(r::export::move_to))
         .routes(routes!(r::export::report))
         .routes(routes!(r::catalog::status))
+        .routes(routes!(r::catalog::backup))
         .routes(routes!(r::member::list, r::member::add))
         .routes(routes!(r::member::remove))
         .routes(routes!(r::enrolment::list, r::enrolment::apply))

@@ -59,9 +59,7 @@ impl PageQuery {
             .ok()
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .map(Some)
-            .ok_or_else(|| Error::Invalid {
-                why: "cursor: use next_cursor of the page before, unchanged".to_owned(),
-            })
+            .ok_or_else(not_a_cursor)
     }
 
     /// Cuts a page out of `all`, which is in the order of `key`.
@@ -79,16 +77,25 @@ impl PageQuery {
             .collect();
         let more = items.len() > limit;
         items.truncate(limit);
-        let next_cursor = items
-            .last()
-            .filter(|_| more)
-            .map(|last| URL_SAFE_NO_PAD.encode(key(last)));
+        let next_cursor = items.last().filter(|_| more).map(|last| encode(&key(last)));
         Ok(Page {
             items,
             next_cursor,
             catalog_index: read_at.0,
             age_ms: read_at.1,
         })
+    }
+}
+
+/// A place as callers get it.
+pub(crate) fn encode(place: &str) -> String {
+    URL_SAFE_NO_PAD.encode(place)
+}
+
+/// What a cursor of somebody's own making gets.
+pub(crate) fn not_a_cursor() -> Error {
+    Error::Invalid {
+        why: "cursor: use next_cursor of the page before, unchanged".to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! redirects, and repeats nothing but what has no effect or carries an idempotency key.
 
 mod change;
+mod download;
 mod page;
 mod publish;
 mod session;

@@ -1,4 +1,5 @@
-//! `kouan`, the node: `init`, `ca`, `invite`, `join`, `serve`, `check`, `account`, `demo`.
+//! `kouan`, the node: `init`, `ca`, `invite`, `join`, `serve`, `check`, `account`, `restore`,
+//! `demo`.
 //!
 //! It does not hold logic: it parses arguments, calls the library and turns errors into an exit
 //! code.
@@ -72,6 +73,12 @@ enum Commands {
         after_help = "Example: kouan account list --config kouan.toml"
     )]
     Account(operator::account::Command),
+    /// Begin the catalog again from a backup, with this node as its only voter.
+    #[command(
+        after_help = "Example: kouan restore --config kouan.toml --backup c.backup \
+        --key 04..."
+    )]
+    Restore(operator::restore::Arguments),
     /// Three agencies on this machine publish, request, approve, transfer, refuse and prove.
     #[command(after_help = "Example: kouan demo --data ../shared/data --lang zh")]
     Demo(demo::Options),
@@ -84,6 +91,7 @@ fn main() -> ExitCode {
         Commands::Invite(it) => operator::invite::invite(&it, now()),
         Commands::Join(it) => operator::invite::join(&it, now()),
         Commands::Account(command) => operator::account::run(&command),
+        Commands::Restore(arguments) => operator::restore::run(arguments),
         Commands::Serve { config } => serve(&config),
         Commands::Check { config } => check(&config),
         Commands::Demo(options) => demo::run(options),

@@ -111,6 +111,7 @@ mod tests {
             include_str!("operator/ca.rs"),
             include_str!("operator/init.rs"),
             include_str!("operator/invite.rs"),
+            include_str!("operator/restore.rs"),
         );
         let unused: Vec<_> = keys(Language::En)
             .into_iter()

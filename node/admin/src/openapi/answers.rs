@@ -20,6 +20,8 @@ type Answers = BTreeMap<String, RefOr<Response>>;
 pub(crate) struct Read;
 /// One record of many.
 pub(crate) struct ReadOne;
+/// A backup, of which one is written at a time and none before the founding.
+pub(crate) struct Backup;
 /// A change that makes a record or ends one.
 pub(crate) struct Change;
 /// A change of a record's revision.
@@ -54,6 +56,12 @@ impl IntoResponses for Read {
 impl IntoResponses for ReadOne {
     fn responses() -> Answers {
         with(&[Code::NotFound])
+    }
+}
+
+impl IntoResponses for Backup {
+    fn responses() -> Answers {
+        with(&[Code::Conflict])
     }
 }
 

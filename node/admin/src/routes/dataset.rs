@@ -3,15 +3,17 @@
 //! It does not take uploads and shows no rows; the data plane's listener does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use ::catalog::search::{Facets, Place, Query, Sight};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query as UrlQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use schemas::code::Action;
 use schemas::command::Command;
-use schemas::dataset::{Dataset, DatasetState, DatasetVersion, Grade, ShareAttribute};
+use schemas::dataset::{Dataset, DatasetState, DatasetVersion, Grade, ShareAttribute, UpdateCycle};
 use schemas::grading::{GradeAssessment, ImpactAnswer};
 use schemas::quality::Severity;
 use schemas::resource::CatalogFinding;
@@ -25,7 +27,7 @@ use crate::authn::Caller;
 use crate::change::{Change, etag, if_match, propose, wrong_route};
 use crate::gate::{Target, admit, pass};
 use crate::openapi::{answers, headers};
-use crate::page::{Page, PageQuery};
+use crate::page::{Page, PageQuery, encode, not_a_cursor};
 use crate::problem::Failure;
 
 /// Longest search text in characters.
@@ -36,7 +38,8 @@ const SEARCH_CHARS_MAX: usize = 200;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Find {
-    /// Words in title, summary, theme or identifier, in Chinese or English; all must occur.
+    /// Words in title, summary, theme or identifier, in Chinese or English; all must occur. What
+    /// has them all in its title comes first.
     q: Option<String>,
     /// Only of this provider.
     provider: Option<ParticipantId>,
@@ -44,32 +47,16 @@ pub(crate) struct Find {
     grade: Option<Grade>,
     /// Only with this share attribute.
     share: Option<ShareAttribute>,
+    /// Only with this update cycle.
+    update_cycle: Option<UpdateCycle>,
+    /// Only of this theme.
+    theme: Option<String>,
+    /// Whether to count what was found by provider, grade, share attribute, update cycle and theme.
+    facets: Option<bool>,
     /// Most items in the answer.
     limit: Option<usize>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
-}
-
-impl Find {
-    fn admits(&self, dataset: &Dataset) -> bool {
-        let words = self.q.as_deref().unwrap_or_default().to_lowercase();
-        let text = [
-            dataset.id.as_str(),
-            &dataset.title.zh,
-            &dataset.title.en,
-            &dataset.summary.zh,
-            &dataset.summary.en,
-            &dataset.theme,
-        ]
-        .join("\n")
-        .to_lowercase();
-        self.provider
-            .as_ref()
-            .is_none_or(|it| *it == dataset.provider)
-            && self.grade.is_none_or(|it| it == dataset.grade)
-            && self.share.is_none_or(|it| it == dataset.share)
-            && words.split_whitespace().all(|word| text.contains(word))
-    }
 }
 
 /// A dataset that is not published is its provider's business only, and once it left the desk the
@@ -83,14 +70,14 @@ fn may_see(dataset: &Dataset, authority: Option<&ParticipantId>, reader: &Partic
 /// Find datasets.
 #[utoipa::path(get, path = "/api/v1/datasets", operation_id = "dataset_list",
     params(Find),
-    responses((status = 200, body = Page<Dataset>), answers::Read),
+    responses((status = 200, body = FoundDatasets), answers::Read),
     extensions(("x-action" = json!("dataset.discover"))))]
 pub(crate) async fn list(
     State(parts): Shared,
     caller: Caller,
-    query: Result<Query<Find>, QueryRejection>,
-) -> Result<Json<Page<Dataset>>, Failure> {
-    let Query(find) = query.map_err(|e| caller.fail(Error::from(e)))?;
+    query: Result<UrlQuery<Find>, QueryRejection>,
+) -> Result<Json<FoundDatasets>, Failure> {
+    let UrlQuery(find) = query.map_err(|e| caller.fail(Error::from(e)))?;
     if find
         .q
         .as_ref()
@@ -100,20 +87,94 @@ pub(crate) async fn list(
         return Err(caller.fail(Error::Invalid { why }));
     }
     admit(&parts, &caller, Action::DatasetDiscover, Target::default()).await?;
-    let (view, read_at) = read(&parts);
-    let query = PageQuery {
+    let page = PageQuery {
         limit: find.limit,
         cursor: find.cursor.clone(),
     };
-    let (authority, reader) = (view.authority(), &caller.principal.participant);
-    let found = view
-        .datasets()
-        .filter(|it| may_see(it, authority, reader) && find.admits(it))
-        .cloned();
-    query
-        .cut(found, |it| it.id.to_string(), read_at)
-        .map(Json)
-        .map_err(|e| caller.fail(e))
+    let after = page.after().and_then(place).map_err(|e| caller.fail(e))?;
+    let query = Query {
+        sight: Sight::Participant(&caller.principal.participant),
+        words: find.q.as_deref().unwrap_or_default(),
+        provider: find.provider.as_ref(),
+        grade: find.grade,
+        share: find.share,
+        cycle: find.update_cycle,
+        theme: find.theme.as_deref(),
+        after,
+        limit: page.limit().map_err(|e| caller.fail(e))?,
+        facets: find.facets.unwrap_or_default(),
+    };
+    let (_, (catalog_index, age_ms)) = read(&parts);
+    let found = parts.catalog.search(&query);
+    Ok(Json(FoundDatasets {
+        next_cursor: found.next.as_ref().map(cursor),
+        total: found.total,
+        facets: counts(&found.facets),
+        items: found.items,
+        catalog_index,
+        age_ms,
+    }))
+}
+
+/// One page of what was found.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct FoundDatasets {
+    /// The datasets: first those with all words in their titles, each part in the order of
+    /// identifiers.
+    #[schema(value_type = Vec<Dataset>)]
+    items: Vec<Arc<Dataset>>,
+    /// Cursor of the next page; null at the end.
+    next_cursor: Option<String>,
+    /// How many were found in all.
+    total: usize,
+    /// When asked for: by facet, the commonest values and how many have each.
+    facets: BTreeMap<String, Vec<FacetCount>>,
+    /// Catalog index that the page was read at, or a later one.
+    catalog_index: u64,
+    /// Milliseconds since this replica last knew that it was current.
+    age_ms: u64,
+}
+
+/// How many have a value.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct FacetCount {
+    /// The value.
+    value: String,
+    /// How many have it.
+    count: usize,
+}
+
+fn counts(facets: &Facets) -> BTreeMap<String, Vec<FacetCount>> {
+    let one = |(value, count): &(Arc<str>, usize)| FacetCount {
+        value: value.to_string(),
+        count: *count,
+    };
+    let all = facets.iter();
+    all.map(|(facet, values)| {
+        let name = facet.as_str().to_owned();
+        (name, values.iter().map(one).collect())
+    })
+    .collect()
+}
+
+/// A place as a cursor carries it.
+fn cursor(place: &Place) -> String {
+    let tier = if place.beyond_titles { '1' } else { '0' };
+    encode(&format!("{tier}{}", place.id))
+}
+
+fn place(text: Option<String>) -> Result<Option<Place>, Error> {
+    let Some(text) = text else { return Ok(None) };
+    let read = |beyond_titles, id: &str| {
+        let id = DatasetId::parse(id).ok()?;
+        Some(Place { beyond_titles, id })
+    };
+    let place = match text.split_at_checked(1) {
+        Some(("0", id)) => read(false, id),
+        Some(("1", id)) => read(true, id),
+        _ => None,
+    };
+    place.map(Some).ok_or_else(not_a_cursor)
 }
 
 /// One dataset's card.
@@ -311,10 +372,10 @@ pub(crate) async fn versions(
     State(parts): Shared,
     caller: Caller,
     id: Result<Path<DatasetId>, PathRejection>,
-    query: Result<Query<PageQuery>, QueryRejection>,
+    query: Result<UrlQuery<PageQuery>, QueryRejection>,
 ) -> Result<Json<Page<Signed<DatasetVersion>>>, Failure> {
     let Path(id) = id.map_err(|e| caller.fail(Error::from(e)))?;
-    let Query(query) = query.map_err(|e| caller.fail(Error::from(e)))?;
+    let UrlQuery(query) = query.map_err(|e| caller.fail(Error::from(e)))?;
     visible(&parts, &caller, &id)?;
     admit(
         &parts,

@@ -240,6 +240,11 @@ const CALLS: &[(&str, &str, &str)] = &[
         "/enrolments/{id}",
         "participant admit 4f0c2d9a11b07e35",
     ),
+    (
+        "catalog_backup",
+        "/catalog/backup",
+        "catalog backup --out c.backup",
+    ),
 ];
 
 /// What a new node calls by `kouan join`, before anybody of its people can sign in.

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use schemas::dataset::{DatasetState, Grade, ShareAttribute};
+use schemas::dataset::{DatasetState, Grade, ShareAttribute, UpdateCycle};
 use schemas::grading::ImpactAnswer;
 use schemas::rule_pack::{ImpactDegree, ImpactObject};
 use schemas::{DatasetId, JobId, ParticipantId, StandardId};
@@ -131,6 +131,15 @@ pub(crate) struct Find {
     #[arg(long, value_parser = |text: &str|
         code(text, ShareAttribute::ALL, ShareAttribute::parse))]
     pub(crate) share: Option<ShareAttribute>,
+    /// Only with this update cycle: REALTIME, DAILY, WEEKLY, MONTHLY, QUARTERLY, YEARLY, OTHER.
+    #[arg(long, value_parser = |text: &str| code(text, UpdateCycle::ALL, UpdateCycle::parse))]
+    pub(crate) cycle: Option<UpdateCycle>,
+    /// Only of this theme.
+    #[arg(long)]
+    pub(crate) theme: Option<String>,
+    /// Count instead, by provider, grade, share attribute, update cycle and theme.
+    #[arg(long, conflicts_with_all = ["limit", "all"])]
+    pub(crate) facets: bool,
     #[command(flatten)]
     pub(crate) paging: Paging,
 }

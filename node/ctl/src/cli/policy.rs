@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use crypto::Digest;
 use schemas::code::Action;
 use schemas::export::InstrumentState;
 use schemas::{DatasetId, GrantId, InstrumentId, Jurisdiction, NodeId, PersonId, RulePackId};
@@ -180,4 +181,30 @@ pub(crate) enum Catalog {
         /// Which.
         node: NodeId,
     },
+    /// Fetch a backup of the whole catalog from the node, and verify it. It holds records that
+    /// only their parties may read: keep it as you keep keys.
+    #[command(after_help = "Example: kouanctl catalog backup --out 2026-11-30.backup")]
+    Backup {
+        /// File to write, mode 0600; an existing one is not overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Verify backups, without any node (exit 6 when one fails). `kouan restore` begins again from
+    /// one.
+    #[command(after_help = "Example: kouanctl catalog verify 2026-11-30.backup --key node-1.json")]
+    Verify(Backups),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backups {
+    /// Backups.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The signing key of a node that you trust: 130 hexadecimal digits, or a file with them or
+    /// with nodes' records as JSON. Repeat for several.
+    #[arg(long = "key", value_name = "KEY|FILE")]
+    pub(crate) keys: Vec<String>,
+    /// Which catalog it must be, as `kouanctl catalog status` shows it.
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) cluster: Option<Digest>,
 }

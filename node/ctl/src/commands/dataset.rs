@@ -31,6 +31,12 @@ const CARDS: &[Column] = &[
     Column::number("col-revision", "revision"),
 ];
 
+const FACETS: &[Column] = &[
+    Column::text("col-facet", "facet"),
+    Column::text("col-value", "value"),
+    Column::number("col-count", "count"),
+];
+
 const VERSIONS: &[Column] = &[
     Column::number("col-version", "body.number"),
     Column::number("col-rows", "body.rows"),
@@ -136,11 +142,34 @@ fn find(it: &Find, words: Option<String>, desk: &mut Desk<'_, '_>) -> Result<(),
         ("provider", it.provider.as_ref().map(ToString::to_string)),
         ("grade", it.grade.map(|it| it.to_string())),
         ("share", it.share.map(|it| it.to_string())),
+        ("update_cycle", it.cycle.map(|it| it.to_string())),
+        ("theme", it.theme.clone()),
+        ("facets", it.facets.then(|| "true".to_owned())),
+        // Counts come with any page.
+        ("limit", it.facets.then(|| "1".to_owned())),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
     .collect();
+    if it.facets {
+        let page = desk.client.get(&format!("/datasets{}", query(&pairs)))?;
+        return desk.print(FACETS, &counts(&page), false);
+    }
     desk.list(&format!("/datasets{}", query(&pairs)), CARDS, it.paging)
+}
+
+/// One line a value.
+fn counts(page: &Value) -> Vec<Value> {
+    let facets = page["facets"].as_object().into_iter().flatten();
+    facets
+        .flat_map(|(facet, values)| {
+            let values = values.as_array().into_iter().flatten();
+            values.map(move |it| {
+                let (value, count) = (&it["value"], &it["count"]);
+                serde_json::json!({"facet": facet, "value": value, "count": count})
+            })
+        })
+        .collect()
 }
 
 fn move_to(id: DatasetId, to: DatasetState, desk: &mut Desk<'_, '_>) -> Result<(), Error> {

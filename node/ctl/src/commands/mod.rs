@@ -2,6 +2,7 @@
 //!
 //! It does not parse arguments and does not print errors.
 
+mod backup;
 mod correction;
 mod dataset;
 mod decision;
@@ -35,6 +36,9 @@ pub(crate) fn run(cli: Cli, terminal: &Terminal) -> Result<(), Error> {
         Command::Login(login) => return profile::login(login, &global, terminal),
         Command::Ledger(crate::cli::ledger::Ledger::Verify(it)) => {
             return crate::verify::run(&it, terminal);
+        }
+        Command::Catalog(crate::cli::policy::Catalog::Verify(it)) => {
+            return backup::verify(&it, terminal);
         }
         _ => {}
     }

@@ -12,6 +12,7 @@ use schemas::rule_pack::RulePack;
 use schemas::{Jurisdiction, RulePackId};
 use serde_json::{Value, json};
 
+use super::backup;
 use super::decision::{Question, explain};
 use super::{Desk, parse};
 use crate::Error;
@@ -79,6 +80,9 @@ const STATUS: &[Column] = &[
     Column::text("col-voters", "voters"),
     Column::number("col-age", "age_ms"),
     Column::text("col-digest", "state_digest"),
+    Column::text("col-agreed", "agreed"),
+    Column::text("col-divergence", "divergence.record"),
+    Column::text("col-cluster", "cluster"),
 ];
 
 const MEMBERS: &[Column] = &[
@@ -283,5 +287,7 @@ pub(super) fn catalog(it: Catalog, desk: &mut Desk<'_, '_>) -> Result<(), Error>
                 .note("note-member-removed", &[("node", &node)]);
             Ok(())
         }
+        Catalog::Backup { out } => backup::fetch(out, desk),
+        Catalog::Verify(it) => backup::verify(it, desk.terminal),
     }
 }

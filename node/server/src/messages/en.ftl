@@ -69,3 +69,6 @@ ask-again = The same once more:
 nobody-to-ask = there is nobody to ask; name a file
 too-short = write at least { $least } characters
 typed-differently = the two entries differ; nothing was changed
+
+# kouan restore
+restored = The catalog is restored: { $records } records at index { $index }, as of { $taken }. This node is its only voter. Start it, and add each other member with an empty catalog directory.

@@ -69,3 +69,6 @@ ask-again = 请再输入一次：
 nobody-to-ask = 当前不可输入，请指定文件
 too-short = 至少 { $least } 个字符
 typed-differently = 两次输入不一致，未作任何更改
+
+# kouan restore
+restored = 目录已恢复:{ $records } 条记录,序号 { $index },备份时间 { $taken }。本节点是唯一投票节点。请启动本节点,其他成员清空目录数据后逐一加入。
