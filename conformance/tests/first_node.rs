@@ -3,11 +3,6 @@
 //!
 //! It does not repeat the page: it reads it. Address, ports and directory are put in for those of
 //! the page, and nothing else.
-#![expect(
-    clippy::expect_used,
-    reason = "a promise that is not kept ends the test"
-)]
-
 use std::process::{Command, Stdio};
 
 use conformance::eventually;

@@ -239,7 +239,7 @@ impl Index {
         let mut items: Vec<Arc<Dataset>> = Vec::new();
         for (tier, beyond_titles) in tiers.iter().zip([false, true]) {
             let after = match &query.after {
-                Some(place) if place.beyond_titles > beyond_titles => continue,
+                Some(place) if place.beyond_titles && !beyond_titles => continue,
                 Some(place) if place.beyond_titles == beyond_titles => Some(&place.id),
                 _ => None,
             };

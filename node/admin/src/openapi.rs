@@ -47,7 +47,8 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .components(Some(components.build()))
         .security(Some([SecurityRequirement::new(SESSION, [""; 0])]))
         .build();
-    after_an_answer(OpenApiRouter::with_openapi(document))
+    let router = after_an_answer(OpenApiRouter::with_openapi(document));
+    rules_and_members(router)
         .routes(routes!(r::session::challenge))
         .routes(routes!(
             r::session::sign_in,
@@ -89,6 +90,11 @@ fn documented() -> OpenApiRouter<Arc<Parts>> {
         .routes(routes!(r::ledger::entries))
         .routes(routes!(r::ledger::evidence))
         .routes(routes!(r::ledger::consistency))
+}
+
+/// What an auditor searches, what is in force, and who takes part.
+fn rules_and_members(router: OpenApiRouter<Arc<Parts>>) -> OpenApiRouter<Arc<Parts>> {
+    router
         .routes(routes!(r::evidence::search))
         .routes(routes!(r::evidence::package))
         .routes(routes!(r::evidence::findings))

@@ -419,7 +419,9 @@ mod tests {
     use crate::Listen;
     use crate::init::{self, Joining, Plan, Staff};
 
-    const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+    fn at() -> Timestamp {
+        Timestamp::from_millis(1_790_000_000_000)
+    }
 
     fn plan() -> Plan {
         let any = std::net::SocketAddr::from(([127, 0, 0, 1], 7401));
@@ -439,14 +441,14 @@ mod tests {
             hosts: vec!["127.0.0.1".to_owned()],
             suites: Suites::ShangMiOnly,
             staff: Staff::OneEach,
-            now: NOW,
+            now: at(),
         }
     }
 
     /// A desk with one invitation, its secret, and an application for it.
     fn desk(dir: &Path) -> (Desk, Invitation, Joining) {
         let authority = dir.join("authority");
-        TransportAuthorities::create(&authority, NOW).unwrap();
+        TransportAuthorities::create(&authority, at()).unwrap();
         let (id, secret) = fresh().unwrap();
         let invitation = Invitation {
             kouan_invitation: Invitation::FORM,
@@ -454,7 +456,7 @@ mod tests {
             secret,
             node: NodeId::parse("sz-1").unwrap(),
             participant: ParticipantId::parse("gd.shenzhen").unwrap(),
-            until: NOW.plus_millis(1_000),
+            until: at().plus_millis(1_000),
             api: "127.0.0.1:1".to_owned(),
             suites: Suites::ShangMiOnly,
             roots: String::new(),
@@ -478,15 +480,15 @@ mod tests {
         let (desk, invitation, joining) = desk(scratch.path());
         let numbers = BTreeSet::from([0, 1, 4]);
         let first = apply(&invitation, &joining.application);
-        let welcome = desk.apply(&first, &numbers, NOW).unwrap();
+        let welcome = desk.apply(&first, &numbers, at()).unwrap();
         assert_eq!(welcome.raft_number, 5);
         assert_eq!(welcome.check, joining.check(5).unwrap());
-        let later = NOW.plus_millis(5_000);
+        let later = at().plus_millis(5_000);
         assert_eq!(desk.apply(&first, &numbers, later).unwrap(), welcome);
         let mut other = joining.application.clone();
         other.participant.name = LocalText::new("他", "Other");
         let other = apply(&invitation, &other);
-        let again = desk.apply(&other, &numbers, NOW);
+        let again = desk.apply(&other, &numbers, at());
         assert!(matches!(again, Err(EnrolError::Used)), "{again:?}");
         let answered = desk.answered().unwrap();
         assert_eq!(answered.len(), 1);
@@ -521,18 +523,18 @@ mod tests {
         for name in ["0000000000000000", "../authority/x", "", &"0".repeat(400)] {
             let mut wrong = apply(&invitation, &joining.application);
             name.clone_into(&mut wrong.invitation);
-            let answer = desk.apply(&wrong, &none, NOW);
+            let answer = desk.apply(&wrong, &none, at());
             assert!(matches!(answer, Err(EnrolError::NotInvited)), "{name}");
         }
-        let late = desk.apply(&right, &none, NOW.plus_millis(1_000));
+        let late = desk.apply(&right, &none, at().plus_millis(1_000));
         assert!(matches!(late, Err(EnrolError::Expired { .. })), "{late:?}");
         let mut wrong = apply(&invitation, &joining.application);
         wrong.secret = "0".repeat(64);
         for _ in 0..TRIES_MAX {
-            let answer = desk.apply(&wrong, &none, NOW);
+            let answer = desk.apply(&wrong, &none, at());
             assert!(matches!(answer, Err(EnrolError::NotInvited)));
         }
-        let answer = desk.apply(&right, &none, NOW);
+        let answer = desk.apply(&right, &none, at());
         assert!(matches!(answer, Err(EnrolError::NotInvited)), "it is dead");
     }
 
@@ -568,7 +570,7 @@ mod tests {
         for (why, spoil) in spoils {
             let mut application = joining.application.clone();
             spoil(&mut application);
-            let answer = desk.apply(&apply(&invitation, &application), &BTreeSet::new(), NOW);
+            let answer = desk.apply(&apply(&invitation, &application), &BTreeSet::new(), at());
             let Err(EnrolError::Unfit { why: told }) = answer else {
                 panic!("{why}: {answer:?}");
             };
@@ -576,6 +578,6 @@ mod tests {
         }
         // None of them used the invitation up.
         let fits = apply(&invitation, &joining.application);
-        assert!(desk.apply(&fits, &BTreeSet::new(), NOW).is_ok());
+        assert!(desk.apply(&fits, &BTreeSet::new(), at()).is_ok());
     }
 }

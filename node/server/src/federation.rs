@@ -75,7 +75,7 @@ impl Member {
     pub async fn restart(&mut self) -> Result<(), Error> {
         let settings = resolve(&self.prepared.config)?;
         let listeners = Listeners::bind(&settings.listen).await?;
-        self.node = Some(Node::start(settings, listeners).await?);
+        self.node = Some(Box::pin(Node::start(settings, listeners)).await?);
         Ok(())
     }
 }
@@ -154,7 +154,7 @@ impl Federation {
         };
         let prepared = init::prepare(&dir.join(&plan.node), &plan, &self.authorities)?;
         let settings = resolve(&prepared.config)?;
-        let node = Node::start(settings, listeners).await?;
+        let node = Box::pin(Node::start(settings, listeners)).await?;
         Ok(Member {
             prepared,
             node: Some(node),

@@ -129,7 +129,7 @@ impl Node {
         let raft = (listeners.catalog, settings.tls.catalog()?);
         let catalog = start_catalog(&settings, raft, client_tls.clone()).await?;
         catch_up(&catalog).await;
-        let (hosted, ledgers) = open_all_hosted(&settings, &catalog, &clock).await?;
+        let (hosted, ledgers) = Box::pin(open_all_hosted(&settings, &catalog, &clock)).await?;
         let points = gates(&hosted);
         let accounts = Accounts::load(&settings.dir.join(crate::ACCOUNTS_FILE))?;
         let sessions = Arc::new(Sessions::with_accounts(accounts));

@@ -134,7 +134,7 @@ fn every_flipped_byte_and_every_cut_is_refused() {
             "cut at {at}: {cut}"
         );
     }
-    let mut longer = bytes.clone();
+    let mut longer = bytes;
     longer.push(0);
     let refused = verify(longer.as_slice(), &Expected::default());
     assert!(matches!(refused, Err(BackupError::Trailing)));
@@ -161,7 +161,7 @@ fn a_refusal_says_what_is_wrong() {
     };
     assert!(why(&bytes, &elsewhere).starts_with("the backup is of catalog"));
 
-    let mut newer = bytes.clone();
+    let mut newer = bytes;
     newer[MAGIC.len() + 3] = 2;
     assert_eq!(
         why(&newer, &Expected::default()),

@@ -126,7 +126,7 @@ fn first_since(
             high = middle;
         }
     }
-    Ok((low < size).then(|| LedgerIndex(low)))
+    Ok((low < size).then_some(LedgerIndex(low)))
 }
 
 /// The decision point of a trial.

@@ -287,7 +287,7 @@ pub(super) fn catalog(it: Catalog, desk: &mut Desk<'_, '_>) -> Result<(), Error>
                 .note("note-member-removed", &[("node", &node)]);
             Ok(())
         }
-        Catalog::Backup { out } => backup::fetch(out, desk),
-        Catalog::Verify(it) => backup::verify(it, desk.terminal),
+        Catalog::Backup { out } => backup::fetch(&out, desk),
+        Catalog::Verify(it) => backup::verify(&it, desk.terminal),
     }
 }

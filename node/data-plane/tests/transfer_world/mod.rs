@@ -86,14 +86,10 @@ impl Pair {
         let [provides, consumes] = listeners;
         let catalog = world.catalog.clone();
         let mut provider = Side::new(&world, "port", "node-authority", catalog, provides.1);
-        provider
-            .start(&world, &world.identity, Some(provides.0))
-            .await;
+        Box::pin(provider.start(&world, &world.identity, Some(provides.0))).await;
         let catalog = member.catalog.clone();
         let mut consumer = Side::new(&world, "customs", "node-customs", catalog, consumes.1);
-        consumer
-            .start(&world, &member.identity, Some(consumes.0))
-            .await;
+        Box::pin(consumer.start(&world, &member.identity, Some(consumes.0))).await;
         Self {
             world,
             member,

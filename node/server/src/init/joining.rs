@@ -133,10 +133,9 @@ pub(crate) fn finish(
     let mut plan = plan.clone();
     plan.raft_number = welcome.raft_number;
     let config = dir.join(CONFIG);
-    for (path, text) in [(dir.join("tls/roots.pem"), roots_pem)] {
-        remove_if_there(&path)?;
-        write_new(&path, text.as_bytes())?;
-    }
+    let roots_file = dir.join("tls/roots.pem");
+    remove_if_there(&roots_file)?;
+    write_new(&roots_file, roots_pem.as_bytes())?;
     remove_if_there(&config)?;
     write_config(&config, &plan)?;
     // From here on it is a node's directory.

@@ -105,7 +105,8 @@ fn what_ships_has_no_finding_but_that_its_grade_was_not_assessed() {
 #[expect(clippy::too_many_lines, reason = "a table; each entry is one case")]
 #[test]
 fn each_rule_is_told_of_its_own_field() {
-    let cases: Vec<(fn(&mut Dataset), &[&str])> = vec![
+    type Spoil = fn(&mut Dataset);
+    let cases: Vec<(Spoil, &[&str])> = vec![
         (|it| it.resource = None, &["resource ENTRY_MISSING BLOCK"]),
         (
             |it| it.resource_code = "306".into(),
