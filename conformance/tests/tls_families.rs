@@ -102,7 +102,7 @@ fn a_policy_without_its_certificate_is_refused_before_anything_starts() {
     let refusal = |change: fn(&mut Config)| {
         let mut config = good.clone();
         change(&mut config);
-        match Settings::resolve(&path, config) {
+        match cluster.run(Settings::resolve(&path, config)) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
         }

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crypto::keys::sdf::SdfOptions;
 use crypto::tls::Suites;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -64,19 +65,24 @@ pub(crate) fn default_log() -> String {
     "info,openraft=warn,sled=warn,h2=warn,hyper=warn,buoyant_kernel=off".to_owned()
 }
 
-/// One hosted participant.
+/// One hosted participant. Its keys are in two files, or both in a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParticipantSection {
     /// Identifier in the federation.
     pub id: String,
     /// Key file that signs receipts, versions and checkpoints.
-    pub signing_key: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_key: Option<PathBuf>,
     /// Key file that others seal to.
-    pub encryption_key: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_key: Option<PathBuf>,
     /// Which life of its ledger is current.
     #[serde(default = "one")]
     pub ledger_incarnation: u32,
+    /// The device of GM/T 0018 that has both keys, instead of the files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<SdfOptions>,
 }
 
 fn one() -> u32 {

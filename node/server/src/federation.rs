@@ -73,7 +73,7 @@ impl Member {
     /// # Errors
     /// As [`Node::start`].
     pub async fn restart(&mut self) -> Result<(), Error> {
-        let settings = resolve(&self.prepared.config)?;
+        let settings = resolve(&self.prepared.config).await?;
         let listeners = Listeners::bind(&settings.listen).await?;
         self.node = Some(Box::pin(Node::start(settings, listeners)).await?);
         Ok(())
@@ -153,7 +153,7 @@ impl Federation {
             now: now(),
         };
         let prepared = init::prepare(&dir.join(&plan.node), &plan, &self.authorities)?;
-        let settings = resolve(&prepared.config)?;
+        let settings = resolve(&prepared.config).await?;
         let node = Box::pin(Node::start(settings, listeners)).await?;
         Ok(Member {
             prepared,
@@ -256,10 +256,10 @@ pub async fn propose(
 }
 
 /// Settings of a directory, with checkpoints often enough to be seen.
-fn resolve(path: &Path) -> Result<Settings, Error> {
+async fn resolve(path: &Path) -> Result<Settings, Error> {
     let mut config = Config::read(path)?;
     config.ledger.checkpoint_every = Span(2_000);
-    Settings::resolve(path, config)
+    Settings::resolve(path, config).await
 }
 
 /// The time that members sign with.

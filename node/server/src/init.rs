@@ -347,9 +347,10 @@ fn write_config(path: &Path, plan: &Plan) -> Result<(), Error> {
         },
         participants: vec![ParticipantSection {
             id: plan.participant.clone(),
-            signing_key: section("signing.key"),
-            encryption_key: section("encryption.key"),
+            signing_key: Some(section("signing.key")),
+            encryption_key: Some(section("encryption.key")),
             ledger_incarnation: 1,
+            device: None,
         }],
         tls: TlsSection {
             shangmi: (plan.suites != Suites::Standard).then(|| PathBuf::from("tls/shangmi.pem")),

@@ -124,7 +124,7 @@ fn serve(path: &Path) -> Result<(), Error> {
     log(&config.node.log);
     let runtime = runtime()?;
     let served = runtime.block_on(async {
-        let settings = Settings::resolve(path, config)?;
+        let settings = Settings::resolve(path, config).await?;
         let founding = init::read_founding(&settings.dir)?;
         let listeners = Listeners::bind(&settings.listen).await?;
         let node = Node::start(settings, listeners).await?;
@@ -167,7 +167,7 @@ fn check(path: &Path) -> Result<(), Error> {
         path: path.to_owned(),
         why: e.to_string(),
     })?;
-    let settings = Settings::resolve(path, config)?;
+    let settings = runtime()?.block_on(Settings::resolve(path, config))?;
     println!("{text}");
     println!("# directory          {}", settings.dir.display());
     println!(

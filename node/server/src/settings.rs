@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crypto::keys::KeyFile;
-use crypto::{SoftwareKey, Zeroizing};
+use crypto::keys::sdf::{SdfDevice, SdfOptions};
+use crypto::{Signer, SoftwareKey, Unwrapper, Zeroizing};
 use schemas::{NodeId, ParticipantId};
 
 use crate::Error;
@@ -20,9 +21,9 @@ pub struct HostedKeys {
     /// Which participant.
     pub participant: ParticipantId,
     /// Signs receipts, versions and checkpoints.
-    pub signing: Arc<SoftwareKey>,
+    pub signing: Arc<dyn Signer>,
     /// Opens what others sealed to the participant.
-    pub encryption: Arc<SoftwareKey>,
+    pub encryption: Arc<dyn Unwrapper>,
     /// Which life of its ledger is current.
     pub ledger_incarnation: u32,
 }
@@ -63,11 +64,13 @@ pub struct Listen {
 }
 
 impl Settings {
-    /// Resolves a configuration: reads every file that it names and opens every key.
+    /// Resolves a configuration: reads every file that it names and opens every key. Needs a Tokio
+    /// runtime with time, for devices.
     ///
     /// # Errors
-    /// [`Error::Config`] or [`Error::File`] naming the file and what to do.
-    pub fn resolve(path: &Path, config: Config) -> Result<Self, Error> {
+    /// [`Error::Config`] or [`Error::File`] naming the file and what to do, and [`Error::Crypto`]
+    /// for a device that does not answer as it must.
+    pub async fn resolve(path: &Path, config: Config) -> Result<Self, Error> {
         let wrong = |why: String| Error::Config {
             path: path.to_owned(),
             why,
@@ -76,7 +79,7 @@ impl Settings {
         let passphrase = read_passphrase(&base.join(&config.node.passphrase_file))?;
         let mut hosted = BTreeMap::new();
         for section in &config.participants {
-            let keys = open_hosted(&base, section, &passphrase, path)?;
+            let keys = open_hosted(&base, section, &passphrase, path).await?;
             if hosted.insert(keys.participant.clone(), keys).is_some() {
                 return Err(wrong(format!("participant {} stands twice", section.id)));
             }
@@ -118,26 +121,61 @@ impl Settings {
     }
 }
 
-fn open_hosted(
+async fn open_hosted(
     base: &Path,
     section: &ParticipantSection,
     passphrase: &[u8],
     path: &Path,
 ) -> Result<HostedKeys, Error> {
-    let participant = ParticipantId::parse(&section.id).map_err(|e| Error::Config {
+    let wrong = |why: String| Error::Config {
         path: path.to_owned(),
-        why: format!("participants.id: {e}"),
-    })?;
+        why,
+    };
+    let participant =
+        ParticipantId::parse(&section.id).map_err(|e| wrong(format!("participants.id: {e}")))?;
+    let ParticipantSection {
+        signing_key,
+        encryption_key,
+        device,
+        ..
+    } = section;
+    let (signing, encryption) = match (signing_key, encryption_key, device) {
+        (Some(signing_key), Some(encryption_key), None) => {
+            let signing: Arc<dyn Signer> =
+                open_key("signing key", &base.join(signing_key), passphrase)?;
+            let encryption: Arc<dyn Unwrapper> =
+                open_key("encryption key", &base.join(encryption_key), passphrase)?;
+            (signing, encryption)
+        }
+        (None, None, Some(options)) => {
+            let device = open_device(base, options).await?;
+            // Each works once before it is handed over.
+            let signing: Arc<dyn Signer> = Arc::new(device.signer().await?);
+            let encryption: Arc<dyn Unwrapper> = Arc::new(device.unwrapper().await?);
+            (signing, encryption)
+        }
+        _ => {
+            return Err(wrong(format!(
+                "participant {}: name signing_key and encryption_key, or a device that has both",
+                section.id
+            )));
+        }
+    };
     Ok(HostedKeys {
         participant,
-        signing: open_key("signing key", &base.join(&section.signing_key), passphrase)?,
-        encryption: open_key(
-            "encryption key",
-            &base.join(&section.encryption_key),
-            passphrase,
-        )?,
+        signing,
+        encryption,
         ledger_incarnation: section.ledger_incarnation,
     })
+}
+
+async fn open_device(base: &Path, options: &SdfOptions) -> Result<SdfDevice, Error> {
+    let options = SdfOptions {
+        pin_file: base.join(&options.pin_file),
+        ..options.clone()
+    };
+    refuse_readable("PIN file", &options.pin_file)?;
+    Ok(SdfDevice::open(options).await?)
 }
 
 fn open_key(what: &'static str, path: &Path, passphrase: &[u8]) -> Result<Arc<SoftwareKey>, Error> {
@@ -162,8 +200,27 @@ pub(crate) fn read_text(what: &'static str, path: &Path) -> Result<String, Error
 
 /// Reads a passphrase file. Its mode must keep others out, as a key's would.
 pub(crate) fn read_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    use std::os::unix::fs::PermissionsExt as _;
     let what = "passphrase file";
+    refuse_readable(what, path)?;
+    let wrong = |why: String| Error::File {
+        what,
+        path: path.to_owned(),
+        why,
+    };
+    let text = Zeroizing::new(std::fs::read(path).map_err(|e| wrong(e.to_string()))?);
+    let end = text
+        .iter()
+        .rposition(|b| !b.is_ascii_whitespace())
+        .map_or(0, |at| at + 1);
+    if end == 0 {
+        return Err(wrong("it is empty".to_owned()));
+    }
+    Ok(Zeroizing::new(text[..end].to_vec()))
+}
+
+/// Refuses a file that others than its owner can read.
+fn refuse_readable(what: &'static str, path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt as _;
     let wrong = |why: String| Error::File {
         what,
         path: path.to_owned(),
@@ -179,13 +236,5 @@ pub(crate) fn read_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> 
             mode & 0o777
         )));
     }
-    let text = Zeroizing::new(std::fs::read(path).map_err(|e| wrong(e.to_string()))?);
-    let end = text
-        .iter()
-        .rposition(|b| !b.is_ascii_whitespace())
-        .map_or(0, |at| at + 1);
-    if end == 0 {
-        return Err(wrong("it is empty".to_owned()));
-    }
-    Ok(Zeroizing::new(text[..end].to_vec()))
+    Ok(())
 }

@@ -3,9 +3,9 @@
 //! rustls asks for 4 KiB at first, and starts small again after each record that ended where its
 //! buffer ended: without this, a record of 16 KiB takes five calls of the system and a buffer that
 //! grows four times. It does not look at what it reads, and it holds nothing back on the way out.
+//! The ShangMi suites do not need it: [`super::records`] reads for itself.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
@@ -26,29 +26,50 @@ pub(super) struct ReadAhead {
     /// How many bytes of `ahead` were taken.
     taken: usize,
     is_busy: bool,
+    /// Whether what was taken is kept, for somebody who starts over.
+    is_keeping: bool,
 }
 
 impl ReadAhead {
-    pub(super) const fn new(tcp: TcpStream) -> Self {
+    /// `ahead` was read from the socket before.
+    pub(super) const fn new(tcp: TcpStream, ahead: Vec<u8>) -> Self {
         Self {
             tcp,
-            ahead: Vec::new(),
+            ahead,
             taken: 0,
             is_busy: false,
+            is_keeping: false,
         }
     }
 
-    pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.peer_addr()
+    /// The same, and what it reads can be had again until [`Self::forget`].
+    pub(super) const fn keeping(tcp: TcpStream) -> Self {
+        let mut ahead = Self::new(tcp, Vec::new());
+        ahead.is_keeping = true;
+        ahead
+    }
+
+    pub(super) const fn forget(&mut self) {
+        self.is_keeping = false;
+    }
+
+    /// The socket, and all that was read from it.
+    pub(super) fn into_kept(self) -> (TcpStream, Vec<u8>) {
+        (self.tcp, self.ahead)
     }
 
     /// Waits for bytes, all of those before being taken. There are none at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.taken = 0;
-        self.ahead.clear();
-        self.ahead.reserve_exact(AHEAD_BYTES_MAX);
+        if !self.is_keeping {
+            self.taken = 0;
+            self.ahead.clear();
+        } else if self.ahead.len() >= AHEAD_BYTES_MAX {
+            let reason = "more bytes than a client's hello can have";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, reason)));
+        }
+        self.ahead.reserve_exact(AHEAD_BYTES_MAX - self.ahead.len());
         let read = pin!(self.tcp.read_buf(&mut self.ahead)).poll(cx);
-        if read.is_pending() && !self.is_busy {
+        if read.is_pending() && !self.is_busy && self.ahead.is_empty() {
             self.ahead = Vec::new();
         }
         self.is_busy = ready!(read)? >= BUSY_BYTES_MIN;

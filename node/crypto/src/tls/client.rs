@@ -4,17 +4,20 @@
 //! for the peer.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::{ServerName, UnixTime};
-use rustls::{AlertDescription, ClientConfig, ClientConnection, HandshakeKind};
+use rustls::{AlertDescription, ClientConfig, CommonState, HandshakeKind};
 use tokio::net::{TcpStream, ToSocketAddrs};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::ahead::ReadAhead;
 use super::config::{ClientSide, client_side};
+use super::handshake::{Handshake, is_client_ours};
 use super::policy::Sides;
+use super::stream::{Agreed, Line};
 use super::{FALLBACK_PROTOCOL, Family, Resumption, Suites, TlsIdentity, TlsRoots};
 use crate::Error;
 
@@ -71,7 +74,7 @@ impl ClientTls {
             .map(|sides| Self { sides })
     }
 
-    /// Connects and completes a handshake.
+    /// Connects and completes a handshake; says with whom.
     ///
     /// # Errors
     ///
@@ -80,20 +83,21 @@ impl ClientTls {
         &self,
         address: impl ToSocketAddrs,
         name: ServerName<'static>,
-    ) -> io::Result<TlsStream<ReadAhead>> {
+    ) -> io::Result<((Line, Agreed), SocketAddr)> {
         let tcp = TcpStream::connect(address).await?;
         let (first, second) = match &self.sides {
             Sides::One(side) => (side, None),
             Sides::Preferring { shangmi, standard } => (shangmi, Some(standard)),
         };
         let peer = tcp.peer_addr()?;
-        match (handshake(first, tcp, name.clone()).await, second) {
+        let connection = match (handshake(first, tcp, name.clone()).await, second) {
             (Err(error), Some(second)) if nothing_in_common(&error) => {
                 tracing::info!(%peer, "the server does not speak RFC 8998; standard TLS follows");
                 handshake(second, TcpStream::connect(peer).await?, name).await
             }
             (outcome, _) => outcome,
-        }
+        };
+        Ok((connection?, peer))
     }
 }
 
@@ -110,12 +114,29 @@ async fn handshake(
     side: &ClientSide,
     tcp: TcpStream,
     name: ServerName<'static>,
-) -> io::Result<TlsStream<ReadAhead>> {
+) -> io::Result<(Line, Agreed)> {
     tcp.set_nodelay(true)?;
-    let connector = TlsConnector::from(Arc::clone(&side.config));
-    let stream = connector.connect(name.clone(), ReadAhead::new(tcp)).await?;
+    let config = Arc::clone(&side.config);
+    if is_client_ours(&config) {
+        let client = UnbufferedClientConnection::new(config, name.clone()).map_err(refused)?;
+        let mut handshake = Handshake::new(client, tcp, Vec::new());
+        handshake.run().await?;
+        recheck(side, &handshake.side, &name)?;
+        let agreed = Agreed::of(&handshake.side);
+        return Ok((Line::Records(Box::new(handshake.into_stream()?)), agreed));
+    }
+    let connector = TlsConnector::from(config);
+    let stream = connector
+        .connect(name.clone(), ReadAhead::new(tcp, Vec::new()))
+        .await?;
     recheck(side, stream.get_ref().1, &name)?;
-    Ok(stream)
+    let agreed = Agreed::of(stream.get_ref().1);
+    let line = Line::Rustls(Box::new(TlsStream::Client(stream)));
+    Ok((line, agreed))
+}
+
+fn refused(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// What stacks send that find no suite, group or scheme in a hello: RFC 8446 section 4.1.1,
@@ -136,11 +157,7 @@ fn nothing_in_common(error: &io::Error) -> bool {
 }
 
 /// As on the server's side: a resumed session skips the certificate, so it is verified again.
-fn recheck(
-    side: &ClientSide,
-    connection: &ClientConnection,
-    name: &ServerName<'_>,
-) -> io::Result<()> {
+fn recheck(side: &ClientSide, connection: &CommonState, name: &ServerName<'_>) -> io::Result<()> {
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     let (true, Some(verifier)) = (resumed, &side.verifier) else {
         return Ok(());
@@ -151,5 +168,5 @@ fn recheck(
             .map(|_| ()),
         _ => Err(rustls::Error::NoCertificatesPresented),
     };
-    verified.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    verified.map_err(refused)
 }

@@ -1,6 +1,7 @@
 //! TLS configurations of one family, for both sides.
 //!
-//! It does not choose a family: the identity's key is of one, and the rest follows from it.
+//! It does not choose a family: the identity's key is of one, and the rest follows from it. rustls
+//! lets the keys of the ShangMi family go, to [`super::records`], and no others.
 
 use std::sync::Arc;
 
@@ -113,6 +114,7 @@ pub(super) fn server_side(
         }
     }
     config.alpn_protocols = protocols(alpn);
+    config.enable_secret_extraction = identity.family() == Family::ShangMi;
     Ok(ServerSide {
         config: Arc::new(config),
         verifier,
@@ -150,6 +152,7 @@ pub(super) fn client_side(
         Resumption::Rechecked => rustls::client::Resumption::in_memory_sessions(SESSIONS_MAX),
     };
     config.alpn_protocols = protocols(alpn);
+    config.enable_secret_extraction = family == Family::ShangMi;
     Ok(ClientSide {
         config: Arc::new(config),
         verifier: Some(verifier),

@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsStream;
 
 use super::{HANDSHAKE_SECONDS_MAX, HANDSHAKES_MAX, PeerTlsStream, READY_STREAMS_MAX, ServerTls};
 
@@ -93,8 +92,8 @@ async fn handshake(
     })
     .await;
     match outcome {
-        Ok(Ok(stream)) => {
-            let stream = PeerTlsStream::new(TlsStream::Server(stream), peer);
+        Ok(Ok(connection)) => {
+            let stream = PeerTlsStream::new(connection, peer);
             // The receiver is gone only when the server stops.
             let _stopped = ready.send(stream).await;
         }

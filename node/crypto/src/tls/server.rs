@@ -6,17 +6,18 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::UnixTime;
-use rustls::server::{Acceptor, ClientHello};
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use rustls::server::{Acceptor, ClientHello, UnbufferedServerConnection};
+use rustls::{CommonState, HandshakeKind, ServerConfig};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
-use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor, TlsStream, server};
 
 use super::ahead::ReadAhead;
 use super::config::{ServerSide, server_side};
+use super::handshake::{Handshake, is_server_ours};
 use super::policy::{Sides, missing};
 use super::shangmi::{CURVE_SM2, SM2SIG_SM3, TLS_SM4_CCM_SM3, TLS_SM4_GCM_SM3};
+use super::stream::{Agreed, Line};
 use super::{ClientAuth, FALLBACK_PROTOCOL, Resumption, Suites, TlsIdentity};
 use crate::Error;
 
@@ -77,31 +78,56 @@ impl ServerTls {
     /// # Errors
     ///
     /// The connection's errors, and a refusal as an error that holds a [`rustls::Error`].
-    pub(super) async fn accept(&self, tcp: TcpStream) -> io::Result<TlsStream<ReadAhead>> {
-        let tcp = ReadAhead::new(tcp);
-        let (side, stream) = match &self.sides {
-            Sides::One(side) => {
-                let acceptor = TlsAcceptor::from(Arc::clone(&side.config));
-                (side, acceptor.accept(tcp).await?)
-            }
-            Sides::Preferring { shangmi, standard } => {
-                let mut start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
-                let hello = start.client_hello();
-                let side = if offers_shangmi(&hello) {
-                    shangmi
-                } else if is_fallback(&hello) {
-                    start.io.write_all(&INAPPROPRIATE_FALLBACK).await?;
-                    let reason = "the client gave up RFC 8998 although it is spoken here";
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
-                } else {
-                    standard
-                };
-                (side, start.into_stream(Arc::clone(&side.config)).await?)
-            }
+    pub(super) async fn accept(&self, tcp: TcpStream) -> io::Result<(Line, Agreed)> {
+        let (shangmi, standard) = match &self.sides {
+            Sides::One(side) => return side.accept(tcp, Vec::new()).await,
+            Sides::Preferring { shangmi, standard } => (shangmi, standard),
         };
-        recheck(side, stream.get_ref().1)?;
-        Ok(stream)
+        let tcp = ReadAhead::keeping(tcp);
+        let mut start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
+        let hello = start.client_hello();
+        if offers_shangmi(&hello) {
+            // From the start, because the handshake's hello is not for others to read.
+            let (tcp, read) = start.io.into_kept();
+            return shangmi.accept(tcp, read).await;
+        }
+        if is_fallback(&hello) {
+            start.io.write_all(&INAPPROPRIATE_FALLBACK).await?;
+            let reason = "the client gave up RFC 8998 although it is spoken here";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        start.io.forget();
+        let config = Arc::clone(&standard.config);
+        standard.established(start.into_stream(config).await?)
     }
+}
+
+impl ServerSide {
+    /// A handshake of which `read` came already.
+    async fn accept(&self, tcp: TcpStream, read: Vec<u8>) -> io::Result<(Line, Agreed)> {
+        let config = Arc::clone(&self.config);
+        if is_server_ours(&config) {
+            let server = UnbufferedServerConnection::new(config).map_err(refused)?;
+            let mut handshake = Handshake::new(server, tcp, read);
+            handshake.run().await?;
+            recheck(self, &handshake.side)?;
+            let agreed = Agreed::of(&handshake.side);
+            return Ok((Line::Records(Box::new(handshake.into_stream()?)), agreed));
+        }
+        let acceptor = TlsAcceptor::from(config);
+        self.established(acceptor.accept(ReadAhead::new(tcp, read)).await?)
+    }
+
+    fn established(&self, stream: server::TlsStream<ReadAhead>) -> io::Result<(Line, Agreed)> {
+        recheck(self, stream.get_ref().1)?;
+        let agreed = Agreed::of(stream.get_ref().1);
+        let line = Line::Rustls(Box::new(TlsStream::Server(stream)));
+        Ok((line, agreed))
+    }
+}
+
+fn refused(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 impl From<Arc<ServerConfig>> for ServerTls {
@@ -131,7 +157,7 @@ fn is_fallback(hello: &ClientHello<'_>) -> bool {
 
 /// A resumed session skips the client's certificate, which may have expired since, or have been
 /// revoked; it is verified again as of now, and only its signature is spared.
-fn recheck(side: &ServerSide, connection: &ServerConnection) -> io::Result<()> {
+fn recheck(side: &ServerSide, connection: &CommonState) -> io::Result<()> {
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     let (true, Some(verifier)) = (resumed, &side.verifier) else {
         return Ok(());
@@ -140,11 +166,10 @@ fn recheck(side: &ServerSide, connection: &ServerConnection) -> io::Result<()> {
         Some([leaf, intermediates @ ..]) => verifier
             .verify_client_cert(leaf, intermediates, UnixTime::now())
             .map(|_| ())
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
-        _ if verifier.client_auth_mandatory() => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            rustls::Error::NoCertificatesPresented,
-        )),
+            .map_err(refused),
+        _ if verifier.client_auth_mandatory() => {
+            Err(refused(rustls::Error::NoCertificatesPresented))
+        }
         _ => Ok(()),
     }
 }

@@ -4,7 +4,9 @@
 //! and to signatures `sm2sig_sm3`, so this provider has nothing else, and a listener that speaks
 //! both families has two configurations. It does not do the SM2 key exchange of GB/T 32918.3
 //! either; section 3.2.2 asks for plain ECDHE. rustls has no names for these code points and
-//! takes them as numbers; it cannot hand the keys to the kernel (kTLS), which has no SM4 there.
+//! takes them as numbers. Where a configuration lets it (`enable_secret_extraction`), it hands
+//! their keys over under the name of AES-128-GCM, which is meant for `tls::records` alone: they
+//! are no keys for the kernel (kTLS).
 //!
 //! | what | code point | module |
 //! |---|---|---|

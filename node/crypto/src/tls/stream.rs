@@ -8,13 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CipherSuite, HandshakeKind};
+use rustls::{CipherSuite, CommonState, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::ToSocketAddrs;
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
 use super::ahead::ReadAhead;
+use super::records::stream::RecordStream;
 use super::shangmi::{TLS_SM4_CCM_SM3, TLS_SM4_GCM_SM3};
 use super::{ClientTls, Family, HANDSHAKE_SECONDS_MAX, peer_spki_digest};
 use crate::Error;
@@ -22,22 +23,51 @@ use crate::digest::Digest;
 
 /// One TLS connection after its handshake, on either side.
 ///
-/// A server for gRPC wraps it in a type of its own that implements tonic's `Connected`.
+/// A server for gRPC wraps it in a type of its own that implements tonic's `Connected`. Bytes that
+/// were written are on their way after a flush, and not before; a reader that finds nothing makes
+/// one too. An end that the peer did not announce is an error of the kind `UnexpectedEof`; with a
+/// ShangMi suite, what is wrong with a record is a [`super::RecordFault`] in the error.
 pub struct PeerTlsStream {
-    inner: TlsStream<ReadAhead>,
+    line: Line,
+    agreed: Agreed,
     peer_address: SocketAddr,
     peer_spki: Option<Digest>,
 }
 
-impl PeerTlsStream {
-    pub(super) fn new(inner: TlsStream<ReadAhead>, peer_address: SocketAddr) -> Self {
-        let peer_spki = inner
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(peer_spki_digest);
+/// Who makes the records.
+pub(super) enum Line {
+    /// rustls, for the standard suites.
+    Rustls(Box<TlsStream<ReadAhead>>),
+    /// This crate, for the ShangMi suites.
+    Records(Box<RecordStream>),
+}
+
+/// What a handshake came to.
+pub(super) struct Agreed {
+    suite: Option<CipherSuite>,
+    peer_certificates: Vec<CertificateDer<'static>>,
+    alpn_protocol: Option<Vec<u8>>,
+    is_resumed: bool,
+}
+
+impl Agreed {
+    pub(super) fn of(connection: &CommonState) -> Self {
+        let suite = connection.negotiated_cipher_suite();
         Self {
-            inner,
+            suite: suite.map(|suite| suite.suite()),
+            peer_certificates: connection.peer_certificates().unwrap_or_default().to_vec(),
+            alpn_protocol: connection.alpn_protocol().map(<[u8]>::to_vec),
+            is_resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+}
+
+impl PeerTlsStream {
+    pub(super) fn new((line, agreed): (Line, Agreed), peer_address: SocketAddr) -> Self {
+        let peer_spki = peer_spki_digest(&agreed.peer_certificates);
+        Self {
+            line,
+            agreed,
             peer_address,
             peer_spki,
         }
@@ -59,17 +89,13 @@ impl PeerTlsStream {
     /// The peer's verified certificate chain, own certificate first.
     #[must_use]
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
-        self.inner
-            .get_ref()
-            .1
-            .peer_certificates()
-            .unwrap_or_default()
+        &self.agreed.peer_certificates
     }
 
     /// Which algorithms protect the connection.
     #[must_use]
-    pub fn family(&self) -> Family {
-        match self.suite() {
+    pub const fn family(&self) -> Family {
+        match self.agreed.suite {
             Some(TLS_SM4_GCM_SM3 | TLS_SM4_CCM_SM3) => Family::ShangMi,
             _ => Family::Standard,
         }
@@ -78,7 +104,7 @@ impl PeerTlsStream {
     /// The name of the cipher suite that was agreed, as it is registered for TLS 1.3.
     #[must_use]
     pub fn suite_name(&self) -> String {
-        match self.suite() {
+        match self.agreed.suite {
             Some(TLS_SM4_GCM_SM3) => "TLS_SM4_GCM_SM3".to_owned(),
             Some(TLS_SM4_CCM_SM3) => "TLS_SM4_CCM_SM3".to_owned(),
             // rustls puts the version into the names that it gives.
@@ -87,21 +113,16 @@ impl PeerTlsStream {
         }
     }
 
-    fn suite(&self) -> Option<CipherSuite> {
-        let suite = self.inner.get_ref().1.negotiated_cipher_suite();
-        suite.map(|suite| suite.suite())
-    }
-
     /// Whether the session is an earlier one, taken up again.
     #[must_use]
-    pub fn is_resumed(&self) -> bool {
-        self.inner.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+    pub const fn is_resumed(&self) -> bool {
+        self.agreed.is_resumed
     }
 
     /// The application protocol that was agreed, such as `h2`.
     #[must_use]
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
-        self.inner.get_ref().1.alpn_protocol()
+        self.agreed.alpn_protocol.as_deref()
     }
 }
 
@@ -124,9 +145,8 @@ pub async fn connect(
         })?;
     let tls = tls.into();
     let handshake = async {
-        let stream = tls.connect(address, name).await?;
-        let peer_address = stream.get_ref().0.peer_addr()?;
-        Ok::<_, io::Error>(PeerTlsStream::new(TlsStream::Client(stream), peer_address))
+        let (connection, peer_address) = tls.connect(address, name).await?;
+        Ok::<_, io::Error>(PeerTlsStream::new(connection, peer_address))
     };
     match timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX), handshake).await {
         Ok(outcome) => outcome.map_err(|source| Error::tls(&source)),
@@ -151,7 +171,10 @@ impl AsyncRead for PeerTlsStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        match &mut self.line {
+            Line::Rustls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Line::Records(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
     }
 }
 
@@ -161,15 +184,24 @@ impl AsyncWrite for PeerTlsStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        match &mut self.line {
+            Line::Rustls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Line::Records(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        match &mut self.line {
+            Line::Rustls(stream) => Pin::new(stream).poll_flush(cx),
+            Line::Records(stream) => Pin::new(stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        match &mut self.line {
+            Line::Rustls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Line::Records(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 
     fn poll_write_vectored(
@@ -177,10 +209,16 @@ impl AsyncWrite for PeerTlsStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+        match &mut self.line {
+            Line::Rustls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Line::Records(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        match &self.line {
+            Line::Rustls(stream) => stream.is_write_vectored(),
+            Line::Records(stream) => stream.is_write_vectored(),
+        }
     }
 }

@@ -7,6 +7,7 @@ mod pair;
 mod policy;
 mod records;
 mod refusals;
+mod streams;
 
 use crypto::Validity;
 use crypto::tls::{TlsAuthority, TlsIdentity, TlsRoots};

@@ -39,12 +39,13 @@ pub(super) const SM4_CCM_SM3: SupportedCipherSuite =
         quic: None,
     });
 
-/// How many records one key encrypts; then rustls updates it by itself (RFC 8446, 4.6.3).
+/// How many records one key encrypts; then `tls::records`, or rustls where it makes the records,
+/// updates it (RFC 8446, 4.6.3).
 ///
 /// SM4 has AES' block of 128 bits, so the bound is that of AES-GCM: with 2^24 records of 2^14
 /// bytes a distinguisher's advantage stays below 2^-60 (RFC 8446 section 5.5). For CCM the same
 /// number leaves less, about 2^-50, because each block passes the cipher twice. There is no
-/// number for the other direction (integrity): rustls ends the connection at the first record
+/// number for the other direction (integrity): the connection ends at the first record
 /// that does not authenticate, so each key sees one forgery at most, which succeeds with 2^-128
 /// times the blocks of a record.
 const RECORDS_PER_KEY_MAX: u64 = 1 << 24;
