@@ -284,7 +284,7 @@ fn only_keys_with_a_table_are_verified_side_by_side() {
     let digest = old.message_digest(&[b"message"]);
     let signature = secret.sign_digest(&digest).unwrap();
     let failed = AtomicBool::new(false);
-    let with_lanes = Lanes::detect().is_some();
+    let with_lanes = Lanes::detect().are_many();
     for (count, beside) in [
         (1, false),
         (3, false),

@@ -9,8 +9,9 @@ mod field8;
 #[cfg(target_arch = "x86_64")]
 mod lanes8;
 
-use super::comb::{Comb, KEY_WINDOW_BITS};
+use super::comb::{Comb, KEY_WINDOW_BITS, verifying_base};
 use super::order::Integer;
+use super::point::Jacobian;
 
 /// A signature's last equation: the x coordinate of `s` times the base point plus `t` times the
 /// key is `wanted`, modulo n.
@@ -24,24 +25,39 @@ pub(in crate::sm2) struct Claim<'a> {
     pub(in crate::sm2) wanted: Integer,
 }
 
-/// What this processor verifies side by side with.
+impl Claim<'_> {
+    /// Looks at the claim alone.
+    fn holds(&self) -> bool {
+        let of_key = self.key.add_vartime(&self.t, &Jacobian::NEUTRAL);
+        let sum = verifying_base().add_vartime(&self.s, &of_key);
+        sum.has_x(&self.wanted)
+    }
+}
+
+/// What this processor verifies with.
 #[derive(Clone, Copy)]
 pub(in crate::sm2) enum Lanes {
     #[cfg(target_arch = "x86_64")]
     Eight(lanes8::Lanes8),
+    One,
 }
 
 impl Lanes {
     /// How many claims are looked at together.
     pub(in crate::sm2) const COUNT: usize = 8;
 
-    /// Nothing where one at a time is all there is.
-    pub(in crate::sm2) fn detect() -> Option<Self> {
+    /// The best that there is.
+    pub(in crate::sm2) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        let found = lanes8::Lanes8::detect().map(Self::Eight);
-        #[cfg(not(target_arch = "x86_64"))]
-        let found = None;
-        found
+        if let Some(lanes) = lanes8::Lanes8::detect() {
+            return Self::Eight(lanes);
+        }
+        Self::One
+    }
+
+    /// Whether looking at claims together saves time.
+    pub(in crate::sm2) const fn are_many(self) -> bool {
+        !matches!(self, Self::One)
     }
 
     /// Which claims are sure to hold. The others need another look.
@@ -49,6 +65,7 @@ impl Lanes {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Eight(lanes) => lanes.confirm(claims),
+            Self::One => claims.map(Claim::holds),
         }
     }
 }

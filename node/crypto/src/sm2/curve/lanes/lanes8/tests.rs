@@ -194,11 +194,15 @@ proptest! {
             prop_assert!(x.mul(&sum.z.square()) == sum.x.mul(zz) || zz.is_zero());
             prop_assert_eq!(confirmed[lane], !zz.is_zero());
         }
+        let alone = Lanes::One.confirm(&claims.each_ref());
+        prop_assert_eq!(alone, owned.each_ref().map(|it| !it.sum().is_neutral()));
         let wrong = claims.map(|claim| Claim {
             wanted: claim.wanted.add(&integer(Scalar::ONE)),
             ..claim
         });
-        prop_assert_eq!(lanes.confirm(&wrong.each_ref()), [false; 8]);
+        for lanes in [Lanes::Eight(lanes), Lanes::One] {
+            prop_assert_eq!(lanes.confirm(&wrong.each_ref()), [false; 8]);
+        }
     }
 
     #[test]
