@@ -25,14 +25,15 @@ const CRATE_LINES_MAX: usize = 12_000;
 /// and targets that change what it reads; its pure state has a file for each noun of governance,
 /// and a second crate could not apply them in one step; search, backups and the comparison of
 /// members stand beside the state and the stores that they read. `crypto` has the same cipher and
-/// hash once for each kind of processor, a curve, a TLS with records of its own, the envelopes of other
-/// systems and their devices; a crate of kernels would be a second place with `unsafe` in it. In
-/// `data-plane` a twentieth is targets that change its uploads and offers, which sit beside what
-/// they change because that is private.
+/// hash once for each kind of processor, a curve once for one signature and once for eight, a TLS
+/// with records of its own, the envelopes of other systems and their devices; a crate of kernels
+/// would be a second place with `unsafe` in it. In `data-plane` a fifth reads what agencies have
+/// (sheets, XML, archives), and a twentieth is targets that change its uploads and offers, which
+/// sit beside what they change because that is private.
 const LARGER_CRATES: &[(&str, usize)] = &[
     ("catalog/src", 18_000),
     ("node/crypto/src", 22_500),
-    ("node/data-plane/src", 12_500),
+    ("node/data-plane/src", 15_800),
 ];
 
 /// Words that promise work not done. Written in pieces, so that this file does not break its rule.

@@ -19,6 +19,8 @@ const MESSAGE: [u8; 200] = [0x5a; 200];
 const LABEL: Label = Label::Command;
 const SCALAR: [u8; 32] = [0x39; 32];
 const BATCH: usize = 512;
+/// As many as `verify_batch` leaves on one thread; 512 are cut into lots of 24 and one of 8.
+const ONE_THREAD_ITEMS: usize = 24;
 
 fn main() {
     println!("| SM2, operations per second | ours | RustCrypto sm2 | sm-crypto |");
@@ -78,8 +80,49 @@ fn verify() {
     row("verify, key with its table", cached, None, None);
 }
 
+/// One at a time, side by side, and side by side on all cores.
 fn batches() {
-    for (what, signers) in [("8 keys", 8), ("512 keys", BATCH)] {
+    for (what, signers, known) in [
+        ("8 known keys", 8, true),
+        ("512 known keys", BATCH, true),
+        ("512 new keys", BATCH, false),
+    ] {
+        let batch = Batch::new(signers, known);
+        let one = rate(BATCH, || {
+            for (key, label, message, signature) in batch.items() {
+                key.verify(label, message, signature).unwrap();
+            }
+        });
+        let row_of = |how: &str, ours, theirs| {
+            row(
+                &format!("batch of {BATCH}, {what}, {how}"),
+                ours,
+                theirs,
+                None,
+            );
+        };
+        row_of("one at a time", one, known.then(|| batch.their_rate()));
+        let beside = rate(BATCH, || {
+            for lot in batch.items().chunks(ONE_THREAD_ITEMS) {
+                verify_batch(lot).unwrap();
+            }
+        });
+        row_of("side by side, 1 thread", beside, None);
+        let all = rate(BATCH, || verify_batch(&batch.items()).unwrap());
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        row_of(&format!("side by side, {cores} threads"), all, None);
+    }
+}
+
+/// Signatures of some keys by turns.
+struct Batch {
+    keys: Vec<SecretKey>,
+    signatures: Vec<Signature>,
+    known: bool,
+}
+
+impl Batch {
+    fn new(signers: usize, known: bool) -> Self {
         let keys: Vec<SecretKey> = (0..signers)
             .map(|_| SecretKey::generate().unwrap())
             .collect();
@@ -89,41 +132,54 @@ fn batches() {
             .take(BATCH)
             .map(|key| key.sign(LABEL, &MESSAGE).unwrap())
             .collect();
-        // Keys are read anew for each batch of many, and kept for batches of few.
-        let items = || -> Vec<(PublicKey, Label, &[u8], &Signature)> {
-            let mut publics = keys.iter().map(|key| key.public().clone()).cycle();
-            let mut next = || {
-                let key = publics.next().unwrap();
-                if signers == BATCH {
-                    PublicKey::from_sec1(&key.to_sec1()).unwrap()
-                } else {
-                    key
+        if known {
+            for (key, signature) in keys.iter().zip(&signatures) {
+                for _ in 0..16 {
+                    key.public().verify(LABEL, &MESSAGE, signature).unwrap();
                 }
-            };
-            signatures
-                .iter()
-                .map(|it| (next(), LABEL, &MESSAGE[..], it))
-                .collect()
-        };
-        let one = rate(BATCH, || {
-            for (key, label, message, signature) in items() {
-                key.verify(label, message, signature).unwrap();
             }
-        });
-        let all = rate(BATCH, || verify_batch(&items()).unwrap());
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        row(
-            &format!("batch of {BATCH}, {what}, 1 thread"),
-            one,
-            None,
-            None,
-        );
-        row(
-            &format!("batch of {BATCH}, {what}, {cores} threads"),
-            all,
-            None,
-            None,
-        );
+        }
+        Self {
+            keys,
+            signatures,
+            known,
+        }
+    }
+
+    /// A new key is read from its bytes each time, so that nothing is kept.
+    fn items(&self) -> Vec<(PublicKey, Label, &[u8], &Signature)> {
+        let key = |key: &SecretKey| {
+            if self.known {
+                key.public().clone()
+            } else {
+                PublicKey::from_sec1(&key.public().to_sec1()).unwrap()
+            }
+        };
+        self.keys
+            .iter()
+            .cycle()
+            .zip(&self.signatures)
+            .map(|(secret, it)| (key(secret), LABEL, &MESSAGE[..], it))
+            .collect()
+    }
+
+    fn their_rate(&self) -> f64 {
+        let message = [LABEL.prefix(), &MESSAGE].concat();
+        let items: Vec<_> = self
+            .items()
+            .into_iter()
+            .map(|(key, _, _, signature)| {
+                let id = CertificateIdentifier::TEXT;
+                let key = sm2::dsa::VerifyingKey::from_sec1_bytes(id, &key.to_sec1()).unwrap();
+                let signature = sm2::dsa::Signature::from_der(signature.as_der()).unwrap();
+                (key, signature)
+            })
+            .collect();
+        rate(BATCH, || {
+            for (key, signature) in &items {
+                key.verify(&message, signature).unwrap();
+            }
+        })
     }
 }
 

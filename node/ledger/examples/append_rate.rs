@@ -74,7 +74,7 @@ async fn append(dir: &Path, callers: usize, key: &SoftwareKey) -> Result<(), Fai
     waited.sort_unstable();
     let millis = u64::try_from(began.elapsed().as_millis())?.max(1);
     println!(
-        "{callers:>4} callers: {:>8} entries/s; p50 {:?}, p99 {:?}; a proof at most {slowest:?} later",
+        "{callers:>4} callers: {:>8} entries/s; p50 {:?}, p99 {:?}; proof {slowest:?} later",
         ledger.size() * 1_000 / millis,
         waited[waited.len() / 2],
         waited[waited.len() * 99 / 100],

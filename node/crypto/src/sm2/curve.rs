@@ -12,6 +12,9 @@
 //!                         Element: no branch, no index
 //! ```
 //!
+//! Where the processor has the instructions, [`Lanes`] verify eight signatures at once, by
+//! additions and a field of their own; what they do not confirm goes the first of these ways.
+//!
 //! **Constant time.** Below [`Comb::multiply`] nothing branches on, or indexes by, the scalar: its
 //! digits are cut out at places that the window number gives, the table is read as a whole for
 //! each digit, and the formula is the same for every digit since none is zero. Elements are
@@ -19,6 +22,7 @@
 
 mod comb;
 mod field;
+mod lanes;
 mod limbs;
 mod multiply;
 mod order;
@@ -29,7 +33,8 @@ mod tests;
 
 use zeroize::Zeroizing;
 
-pub(super) use comb::{Comb, verifying_base};
+pub(super) use comb::{Comb, KEY_WINDOW_BITS, verifying_base};
+pub(super) use lanes::{Claim, Lanes};
 pub(super) use multiply::multiply_vartime;
 pub(super) use order::Integer;
 pub(super) use point::{Affine, Jacobian};

@@ -13,7 +13,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::CertificateIdentifier;
-use super::curve::{Affine, Comb, Integer, Jacobian, multiply_vartime, verifying_base};
+use super::curve::{
+    Affine, Claim, Comb, Integer, Jacobian, KEY_WINDOW_BITS, multiply_vartime, verifying_base,
+};
 use super::identity::Identity;
 use crate::digest::{Digest, KeyId};
 
@@ -67,6 +69,21 @@ impl Prepared {
         };
         let sum = verifying_base().add_vartime(s, &of_key);
         sum.has_x(&r.sub(&Integer::reduced(digest.as_bytes())))
+    }
+
+    /// What [`Self::holds`] would decide, for deciding it beside others: nothing without a table,
+    /// or when the scalars alone say that it does not hold.
+    pub(super) fn claim(&self, digest: &Digest, r: &Integer, s: &Integer) -> Option<Claim<'_>> {
+        let key = &self.table.get()?.comb;
+        let t = r.add(s);
+        let zero = r.is_zero() || s.is_zero() || t.is_zero();
+        let wanted = r.sub(&Integer::reduced(digest.as_bytes()));
+        (!zero).then_some(Claim {
+            key,
+            t,
+            s: *s,
+            wanted,
+        })
     }
 
     #[cfg(test)]
@@ -134,8 +151,5 @@ const TABLES_MAX: usize = 512;
 /// A table costs less than this many verifications without one, so that a key which stops being
 /// used has cost at most twice what it had to.
 pub(super) const USES_BEFORE_TABLE: usize = 8;
-
-/// Wider windows save few additions and cost memory: 6 bits would take 86 KiB.
-const KEY_WINDOW_BITS: usize = 5;
 
 const _: () = assert!(TABLES_MAX * Comb::<KEY_WINDOW_BITS>::BYTES <= 26 << 20);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sm2::pkcs8::DecodePublicKey as _;
 use sm2::pke::EncryptingKey;
 
+use super::curve::Claim;
 use super::prepared::Prepared;
 use super::{Label, Signature, WRAP_SECRET_BYTES_MAX};
 use crate::Error;
@@ -126,6 +127,13 @@ impl PublicKey {
         } else {
             Err(Error::SignatureRejected)
         }
+    }
+
+    /// What [`Self::verify_digest`] would decide, for deciding it beside others: nothing when
+    /// that is not worth while, or when it does not hold anyway.
+    pub(super) fn claim(&self, digest: &Digest, signature: &Signature) -> Option<Claim<'_>> {
+        let (r, s) = signature.scalars()?;
+        self.prepared.claim(digest, &r, &s)
     }
 
     /// What this key signs for a message given in parts.

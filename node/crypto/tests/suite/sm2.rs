@@ -225,6 +225,56 @@ fn a_batch_stands_or_falls_as_a_whole() {
 }
 
 #[test]
+fn a_batch_of_any_length_is_refused_for_any_one_that_fails() {
+    let message = |at: usize| [u8::try_from(at).unwrap(); 20];
+    // Three keys that sign often, and one that was never seen before.
+    let secrets: [SecretKey; 4] = std::array::from_fn(|_| SecretKey::generate().unwrap());
+    let stranger = SecretKey::generate().unwrap();
+    let publics = secrets
+        .each_ref()
+        .map(|secret| PublicKey::from_sec1(&secret.public().to_sec1()).unwrap());
+    for (secret, public) in secrets.iter().zip(&publics).take(3) {
+        let signature = secret.sign(Label::Batch, b"").unwrap();
+        for _ in 0..20 {
+            assert_eq!(public.verify(Label::Batch, b"", &signature), Ok(()));
+        }
+    }
+    let signer = |at: usize| if at % 9 == 7 { 3 } else { at % 3 };
+    let messages: Vec<[u8; 20]> = (0..40).map(message).collect();
+    let sign = |secret: &SecretKey, at: usize| secret.sign(Label::Batch, &messages[at]).unwrap();
+    let good: Vec<Signature> = (0..40).map(|at| sign(&secrets[signer(at)], at)).collect();
+    let bad: Vec<Signature> = (0..40)
+        .map(|at| match at % 3 {
+            0 => sign(&stranger, at),
+            1 => sign(&secrets[signer(at)], (at + 1) % 40),
+            _ => sign(&secrets[(signer(at) + 1) % 3], at),
+        })
+        .collect();
+    let check = |length: usize, wrong: Option<usize>| {
+        let item = |at: usize| {
+            let signatures = if wrong == Some(at) { &bad } else { &good };
+            let key = match signer(at) {
+                3 => PublicKey::from_sec1(&publics[3].to_sec1()).unwrap(),
+                known => publics[known].clone(),
+            };
+            (key, Label::Batch, &messages[at][..], &signatures[at])
+        };
+        verify_batch(&(0..length).map(item).collect::<Vec<_>>())
+    };
+    for length in 0..=40 {
+        assert_eq!(check(length, None), Ok(()), "{length}");
+        for wrong in 0..length {
+            let outcome = check(length, Some(wrong));
+            assert_eq!(
+                outcome,
+                Err(Error::SignatureRejected),
+                "{wrong} of {length}"
+            );
+        }
+    }
+}
+
+#[test]
 fn secrets_of_a_wrong_length_are_not_wrapped() {
     let key = SecretKey::generate().unwrap();
     let empty = Error::InvalidArgument {

@@ -23,7 +23,8 @@ pub(in crate::sm2) struct Comb<const W: usize> {
 }
 
 impl<const W: usize> Comb<W> {
-    const WINDOWS: usize = 256_usize.div_ceil(W);
+    /// How many entries are added up for a scalar: one of each window.
+    pub(super) const WINDOWS: usize = 256_usize.div_ceil(W);
     const ENTRIES_PER_WINDOW: usize = 1 << (W - 1);
 
     /// The size of the table in bytes.
@@ -56,13 +57,22 @@ impl<const W: usize> Comb<W> {
         }
         let (odd, flipped) = scalar.odd();
         let mut sum = *start;
-        for (window, entries) in self.windows() {
-            let (index, negative) = Self::digit(&odd, window);
-            #[expect(clippy::cast_possible_truncation, reason = "an index is below 2^W")]
-            let entry = &entries[index as usize];
-            sum = sum.add_affine(&entry.negate_if(negative ^ limbs::mask(flipped)));
+        for window in 0..Self::WINDOWS {
+            let (entry, negative) = self.entry(&odd, window);
+            sum = sum.add_affine(&entry.negate_if(limbs::mask(negative ^ flipped)));
         }
         sum
+    }
+
+    /// The entry of the absolute value of an odd scalar's digit, and whether the digit is
+    /// negative. Variable time: the scalar must be public.
+    #[inline]
+    pub(super) fn entry(&self, odd: &[u64; 4], window: usize) -> (&Affine, bool) {
+        let (index, negative) = Self::digit(odd, window);
+        #[expect(clippy::cast_possible_truncation, reason = "an index is below 2^W")]
+        let index = index as usize;
+        let entry = &self.entries[window * Self::ENTRIES_PER_WINDOW + index];
+        (entry, negative != 0)
     }
 
     fn windows(&self) -> impl Iterator<Item = (usize, &[Affine])> {
@@ -140,7 +150,11 @@ pub(in crate::sm2) fn verifying_base() -> &'static Comb<VERIFYING_WINDOW_BITS> {
 const SIGNING_WINDOW_BITS: usize = 5;
 
 /// 32 windows of 128 entries: 256 KiB, once for the process.
-const VERIFYING_WINDOW_BITS: usize = 8;
+pub(super) const VERIFYING_WINDOW_BITS: usize = 8;
+
+/// 52 windows of 16 entries for a key. Wider windows save few additions and cost memory: 6 bits
+/// would take 86 KiB.
+pub(in crate::sm2) const KEY_WINDOW_BITS: usize = 5;
 
 /// The base point of GB/T 32918.5-2017; a test compares it with the coordinates written there.
 pub(super) const BASE: Affine = Affine {

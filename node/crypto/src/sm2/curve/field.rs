@@ -13,6 +13,7 @@ use super::limbs;
 /// An integer modulo p.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
+#[repr(transparent)]
 pub(in crate::sm2) struct Element([u64; 4]);
 
 impl Element {

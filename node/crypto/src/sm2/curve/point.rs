@@ -7,8 +7,10 @@
 use super::field::Element;
 use super::order::Integer;
 
-/// A point other than the neutral one.
+/// A point other than the neutral one. In memory, x is before y and both fill a cache line, as
+/// vectors load them.
 #[derive(Clone, Copy)]
+#[repr(C, align(64))]
 pub(in crate::sm2) struct Affine {
     pub(super) x: Element,
     pub(super) y: Element,
@@ -164,12 +166,7 @@ impl Jacobian {
 
     /// Whether the point is not neutral and its x coordinate is `wanted` modulo n.
     pub(in crate::sm2) fn has_x(&self, wanted: &Integer) -> bool {
-        if self.is_neutral() {
-            return false;
-        }
-        let squared = self.z.square();
-        let is = |x: &Element| x.mul(&squared) == self.x;
-        wanted.elements().iter().flatten().any(is)
+        is_x(&self.x, &self.z.square(), wanted)
     }
 
     /// The big-endian x coordinate, or nothing for the neutral point. No branch but that one.
@@ -177,6 +174,13 @@ impl Jacobian {
         let x = self.x.mul(&self.z.invert().square());
         (!self.is_neutral()).then(|| x.to_bytes())
     }
+}
+
+/// Whether a point's x coordinate, which is x / `squared`, is `wanted` modulo n. It is not where
+/// `squared` is zero: that is no point, or the neutral one.
+pub(super) fn is_x(x: &Element, squared: &Element, wanted: &Integer) -> bool {
+    let is = |candidate: &Element| candidate.mul(squared) == *x;
+    !squared.is_zero() && wanted.elements().iter().flatten().any(is)
 }
 
 /// Brings points, none of them neutral, into affine form with one inversion for all.
