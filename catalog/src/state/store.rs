@@ -29,6 +29,7 @@ use super::record::{
 };
 use super::refusal::Refusal;
 use super::request::running_clock;
+use super::window::CommandName;
 use super::{Change, Written, limits};
 
 /// Every record of the catalog at one log index.
@@ -57,7 +58,8 @@ pub struct State {
     pub(crate) approvals: OrdMap<RequestId, Arc<Approval>>,
     pub(crate) supervisions: OrdMap<(RequestId, SupervisedClock), Arc<Supervision>>,
     pub(crate) checkpoints: OrdMap<ParticipantId, Arc<WitnessedCheckpoint>>,
-    pub(crate) commands: OrdMap<RecordKey, Arc<RememberedCommand>>,
+    /// The idempotency window, by sequence.
+    pub(crate) commands: OrdMap<u64, Arc<RememberedCommand>>,
     /// Whose each current key is, signing and encryption keys alike.
     pub(crate) keys: OrdMap<KeyId, KeyOwner>,
     pub(crate) transport_keys: OrdMap<Digest, NodeId>,
@@ -71,7 +73,8 @@ pub struct State {
     pub(crate) open_transfers: OrdMap<GrantId, OrdSet<TransferId>>,
     /// What a tick has to end, earliest first.
     pub(crate) deadlines: OrdSet<(Timestamp, Deadline)>,
-    pub(crate) commands_by_age: OrdMap<u64, RecordKey>,
+    /// Where in the window each command is.
+    pub(crate) commands_by_name: OrdMap<CommandName, u64>,
     pub(crate) digests: MerkleMap,
 }
 
@@ -170,7 +173,7 @@ impl State {
     pub(crate) fn put(&mut self, record: Record, bytes: &[u8]) -> RecordKey {
         let key = record.key();
         self.digests
-            .insert(key.as_str().as_bytes(), Digest::of(bytes));
+            .insert_at(record.place(&key), Digest::of(bytes));
         match record {
             Record::Federation(it) => self.federation = Some(it),
             Record::Clock(it) => self.clock = Some(it),
@@ -214,7 +217,11 @@ impl State {
                 let owner = it.update.checkpoint.body.ledger.participant.clone();
                 self.checkpoints.insert(owner, it);
             }
-            Record::Command(it) => self.put_command(&key, it),
+            Record::Command(it) => {
+                self.commands_by_name
+                    .insert(CommandName::of(&it.author, &it.id), it.sequence);
+                self.commands.insert(it.sequence, it);
+            }
         }
         key
     }
@@ -344,10 +351,5 @@ impl State {
             }
         }
         self.transfers.insert(it.id.clone(), it);
-    }
-
-    fn put_command(&mut self, key: &RecordKey, it: Arc<RememberedCommand>) {
-        self.commands_by_age.insert(it.sequence, key.clone());
-        self.commands.insert(key.clone(), it);
     }
 }
