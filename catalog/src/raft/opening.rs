@@ -147,13 +147,6 @@ fn restore(dir: &Path, applied: Option<Applied>, records: Loaded) -> Result<Posi
             supported: SNAPSHOT_FORMAT,
         });
     }
-    if applied.header.format < SNAPSHOT_FORMAT {
-        let why = format!(
-            "format {}, this program writes {SNAPSHOT_FORMAT}",
-            applied.header.format
-        );
-        return Err(Error::malformed("state store", why));
-    }
     let mut keyed = Vec::with_capacity(records.len());
     for (text, bytes) in records {
         let key = RecordKey::parse(&text)
@@ -214,30 +207,6 @@ mod tests {
     use openraft::{CommittedLeaderId, LogId};
 
     use super::*;
-    use crate::state::SnapshotHeader;
-
-    #[test]
-    fn a_store_of_another_format_says_so() {
-        let header = State::new().snapshot_header();
-        let read = |format| {
-            let applied = Applied {
-                last: None,
-                membership: StoredMembership::default(),
-                header: SnapshotHeader { format, ..header },
-            };
-            restore(Path::new("state"), Some(applied), Loaded::new())
-        };
-        assert!(read(SNAPSHOT_FORMAT).is_ok());
-        assert!(matches!(
-            read(SNAPSHOT_FORMAT + 1),
-            Err(Error::NewerFormat { found, .. }) if found == SNAPSHOT_FORMAT + 1
-        ));
-        // Set aside and written anew, as one that is damaged.
-        let Err(older) = read(SNAPSHOT_FORMAT - 1) else {
-            panic!("it was read");
-        };
-        assert!(older.to_string().contains("format 1"), "{older}");
-    }
 
     #[tokio::test]
     async fn a_snapshot_that_ends_before_the_log_begins_is_written_anew() {

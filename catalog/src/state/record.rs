@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use crypto::Digest;
-use crypto::merkle::map::Place;
 use schemas::command::{Author, Outcome};
 use schemas::dataset::{Dataset, DatasetVersion};
 use schemas::export::Instrument;
@@ -148,8 +147,7 @@ impl RecordKey {
     }
 
     /// The identifier within the kind. Versions are `dataset/number` and editions
-    /// `standard/number`, with the number in 20 and 10 digits, so that text order is number order;
-    /// remembered commands are their sequence in 20 digits.
+    /// `standard/number`, with the number in 20 and 10 digits, so that text order is number order.
     #[must_use]
     pub fn id(&self) -> &str {
         self.text
@@ -292,16 +290,7 @@ impl Record {
                 RecordKind::Checkpoint,
                 &it.update.checkpoint.body.ledger.participant,
             ),
-            Self::Command(it) => command_key(it.sequence),
-        }
-    }
-
-    /// Where the record stands in the state digest.
-    pub(crate) fn place(&self, key: &RecordKey) -> Place {
-        if let Self::Command(it) = self {
-            Place::numbered(it.sequence)
-        } else {
-            Place::of_key(key.as_str().as_bytes())
+            Self::Command(it) => command_key(&it.author, &it.id),
         }
     }
 
@@ -364,10 +353,18 @@ fn edition_id(edition: &StandardEdition) -> String {
     format!("{}/{:010}", edition.standard, edition.edition)
 }
 
-/// The key of a remembered command's record: its place in the window, so that what is remembered
-/// together lies together in every store.
-pub(crate) fn command_key(sequence: u64) -> RecordKey {
-    RecordKey::new(RecordKind::Command, format_args!("{sequence:020}"))
+/// The key of a remembered command's record.
+pub(crate) fn command_key(author: &Author, id: &CommandId) -> RecordKey {
+    match author {
+        Author::Person {
+            participant,
+            person,
+        } => RecordKey::new(
+            RecordKind::Command,
+            format_args!("person/{participant}/{person}/{id}"),
+        ),
+        Author::Node(node) => RecordKey::new(RecordKind::Command, format_args!("node/{node}/{id}")),
+    }
 }
 
 const FEDERATION_ID: &str = "founding";

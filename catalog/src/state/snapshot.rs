@@ -20,9 +20,7 @@ use super::record::{Record, RecordKey};
 use super::store::State;
 
 /// The format of snapshots that this program writes, and the only one that it reads.
-///
-/// 2: remembered commands are named by their sequence and stand in the digest by it.
-pub const SNAPSHOT_FORMAT: u32 = 2;
+pub const SNAPSHOT_FORMAT: u32 = 1;
 
 /// What stands before the records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +50,7 @@ pub enum SnapshotError {
         source: std::io::Error,
     },
     /// Not a snapshot, or one of another format.
-    #[error("{why}; this program reads snapshots of format {}", SNAPSHOT_FORMAT)]
+    #[error("{why}; this program reads snapshots of format 1")]
     Format {
         /// What was found.
         why: String,
@@ -351,5 +349,5 @@ const MAGIC: &[u8; 14] = b"kouan-state-1\n";
 /// A header has four short members.
 const HEADER_BYTES_MAX: usize = 1_024;
 
-/// The longest key is a kind and two identifiers of 96 bytes.
+/// The longest key is a remembered command's: a kind and three identifiers of 96 bytes.
 const KEY_BYTES_MAX: usize = 512;

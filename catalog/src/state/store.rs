@@ -29,7 +29,6 @@ use super::record::{
 };
 use super::refusal::Refusal;
 use super::request::running_clock;
-use super::window::CommandName;
 use super::{Change, Written, limits};
 
 /// Every record of the catalog at one log index.
@@ -58,8 +57,7 @@ pub struct State {
     pub(crate) approvals: OrdMap<RequestId, Arc<Approval>>,
     pub(crate) supervisions: OrdMap<(RequestId, SupervisedClock), Arc<Supervision>>,
     pub(crate) checkpoints: OrdMap<ParticipantId, Arc<WitnessedCheckpoint>>,
-    /// The idempotency window, by sequence.
-    pub(crate) commands: OrdMap<u64, Arc<RememberedCommand>>,
+    pub(crate) commands: OrdMap<RecordKey, Arc<RememberedCommand>>,
     /// Whose each current key is, signing and encryption keys alike.
     pub(crate) keys: OrdMap<KeyId, KeyOwner>,
     pub(crate) transport_keys: OrdMap<Digest, NodeId>,
@@ -73,8 +71,7 @@ pub struct State {
     pub(crate) open_transfers: OrdMap<GrantId, OrdSet<TransferId>>,
     /// What a tick has to end, earliest first.
     pub(crate) deadlines: OrdSet<(Timestamp, Deadline)>,
-    /// Where in the window each command is.
-    pub(crate) commands_by_name: OrdMap<CommandName, u64>,
+    pub(crate) commands_by_age: OrdMap<u64, RecordKey>,
     pub(crate) digests: MerkleMap,
 }
 
@@ -173,7 +170,7 @@ impl State {
     pub(crate) fn put(&mut self, record: Record, bytes: &[u8]) -> RecordKey {
         let key = record.key();
         self.digests
-            .insert_at(record.place(&key), Digest::of(bytes));
+            .insert(key.as_str().as_bytes(), Digest::of(bytes));
         match record {
             Record::Federation(it) => self.federation = Some(it),
             Record::Clock(it) => self.clock = Some(it),
@@ -217,11 +214,7 @@ impl State {
                 let owner = it.update.checkpoint.body.ledger.participant.clone();
                 self.checkpoints.insert(owner, it);
             }
-            Record::Command(it) => {
-                self.commands_by_name
-                    .insert(CommandName::of(&it.author, &it.id), it.sequence);
-                self.commands.insert(it.sequence, it);
-            }
+            Record::Command(it) => self.put_command(&key, it),
         }
         key
     }
@@ -351,5 +344,10 @@ impl State {
             }
         }
         self.transfers.insert(it.id.clone(), it);
+    }
+
+    fn put_command(&mut self, key: &RecordKey, it: Arc<RememberedCommand>) {
+        self.commands_by_age.insert(it.sequence, key.clone());
+        self.commands.insert(key.clone(), it);
     }
 }

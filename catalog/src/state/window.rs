@@ -6,10 +6,7 @@
 
 use std::sync::Arc;
 
-use crypto::Hasher;
-use crypto::merkle::map::Place;
-use schemas::CommandId;
-use schemas::command::{Author, Command, Outcome, RefusalCode};
+use schemas::command::{Command, Outcome, RefusalCode};
 
 use super::limits::REMEMBERED_COMMANDS_MAX;
 use super::record::{Record, RememberedCommand, command_key};
@@ -25,12 +22,9 @@ pub(crate) fn answer(state: &State, it: &VerifiedProposal) -> Option<Outcome> {
         return None;
     }
     let proposal = it.proposal();
-    let name = CommandName::of(&proposal.author, &proposal.id);
     let before = state
-        .commands_by_name
-        .get(&name)
-        .and_then(|sequence| state.commands.get(sequence))
-        .filter(|it| it.author == proposal.author && it.id == proposal.id)?;
+        .commands
+        .get(&command_key(&proposal.author, &proposal.id))?;
     Some(if before.digest == it.digest() {
         before.outcome.clone()
     } else {
@@ -54,7 +48,7 @@ pub(crate) fn remember(
         return;
     }
     let sequence = state
-        .commands
+        .commands_by_age
         .get_max()
         .map_or(0, |(sequence, _)| *sequence)
         + 1;
@@ -73,53 +67,13 @@ pub(crate) fn remember(
         return;
     }
     while state.commands.len() > REMEMBERED_COMMANDS_MAX {
-        let Some((sequence, oldest)) = state.commands.get_min().cloned() else {
+        let Some((sequence, key)) = state.commands_by_age.get_min().cloned() else {
             return;
         };
-        state.commands.remove(&sequence);
-        let name = CommandName::of(&oldest.author, &oldest.id);
-        if state.commands_by_name.get(&name) == Some(&sequence) {
-            state.commands_by_name.remove(&name);
-        }
-        state.digests.remove_at(Place::numbered(sequence));
-        written.insert(command_key(sequence), None);
-    }
-}
-
-/// What finds a remembered command: the beginning of SM3 over its author and its identifier.
-///
-/// The map over these is copied in part at every change, and sixteen plain bytes copy faster than
-/// three shared texts. Whoever finds two commands of one name (2^64 tries) has the earlier one
-/// forgotten too soon; author and identifier are compared, so it answers for no other command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct CommandName([u64; 2]);
-
-impl CommandName {
-    pub(crate) fn of(author: &Author, id: &CommandId) -> Self {
-        let mut hasher = Hasher::new();
-        // No identifier has a slash in it, so that no two authors give the same bytes.
-        let mut part = |text: &str| {
-            hasher.update(text.as_bytes());
-            hasher.update(b"/");
-        };
-        match author {
-            Author::Person {
-                participant,
-                person,
-            } => {
-                part("person");
-                part(participant.as_str());
-                part(person.as_str());
-            }
-            Author::Node(node) => {
-                part("node");
-                part(node.as_str());
-            }
-        }
-        part(id.as_str());
-        let digest = hasher.finish();
-        let (halves, _) = digest.as_bytes().as_chunks();
-        Self([u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1])])
+        state.commands_by_age.remove(&sequence);
+        state.commands.remove(&key);
+        state.digests.remove(key.as_str().as_bytes());
+        written.insert(key, None);
     }
 }
 
