@@ -6,12 +6,14 @@
 
 mod writer;
 
+use std::cell::Cell;
+
 use crypto::Digest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
-use writer::Writer;
+use writer::{Page, Writer};
 
 /// Largest canonical record in bytes. A data standard with a code table in it is the largest.
 pub const CANONICAL_BYTES_MAX: usize = 1 << 20;
@@ -22,24 +24,46 @@ pub const CANONICAL_BYTES_MAX: usize = 1 << 20;
 /// [`Error::Canonical`] when the record holds a floating-point number, an integer beyond ±2^53 or
 /// more than [`CANONICAL_BYTES_MAX`] bytes.
 pub fn to_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>, Error> {
-    let mut out = Vec::with_capacity(512);
-    record
-        .serialize(Writer::new(&mut out))
-        .map_err(|source| Error::Canonical { why: source.0 })?;
-    if out.len() > CANONICAL_BYTES_MAX {
-        return Err(Error::Canonical {
-            why: format!("{} bytes, the limit is {CANONICAL_BYTES_MAX}", out.len()),
-        });
-    }
-    Ok(out)
+    written(record, <[u8]>::to_vec)
 }
+
+/// Writes a record and hands its canonical bytes to `then`.
+fn written<T: Serialize, R>(record: &T, then: impl FnOnce(&[u8]) -> R) -> Result<R, Error> {
+    // A record that writes another one while it is written finds an empty page here.
+    let mut page = PAGE.take();
+    let done = record.serialize(Writer::new(&mut page));
+    let given = done
+        .map_err(|source| Error::Canonical { why: source.0 })
+        .and_then(|()| {
+            let bytes = page.out.len();
+            if bytes > CANONICAL_BYTES_MAX {
+                return Err(Error::Canonical {
+                    why: format!("{bytes} bytes, the limit is {CANONICAL_BYTES_MAX}"),
+                });
+            }
+            Ok(then(&page.out))
+        });
+    if page.out.capacity() <= PAGE_BYTES_KEPT_MAX {
+        PAGE.set(page);
+    }
+    given
+}
+
+thread_local! {
+    /// What the last record of this thread was written on: most are written again and again by the
+    /// same few threads.
+    static PAGE: Cell<Page> = Cell::default();
+}
+
+/// A larger page is given back: one large record must not cost each thread a megabyte.
+const PAGE_BYTES_KEPT_MAX: usize = 64 << 10;
 
 /// SM3 of the canonical bytes.
 ///
 /// # Errors
 /// As [`to_bytes`].
 pub fn digest<T: Serialize>(record: &T) -> Result<Digest, Error> {
-    Ok(Digest::of(&to_bytes(record)?))
+    written(record, Digest::of)
 }
 
 /// Parses canonical bytes, and refuses any other spelling of the same record: a signature then
@@ -56,7 +80,7 @@ pub fn from_bytes<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Er
     let record: T = serde_json::from_slice(bytes).map_err(|source| Error::Canonical {
         why: source.to_string(),
     })?;
-    if to_bytes(&record)? != bytes {
+    if !written(&record, |own| own == bytes)? {
         return Err(Error::Canonical {
             why: "the bytes are not in RFC 8785 form".to_owned(),
         });
@@ -205,6 +229,52 @@ mod tests {
              \"\u{f6}\":\"Latin\",\"\u{20ac}\":\"Euro Sign\",\"\u{1f600}\":\"Emoji\",\
              \"\u{fb33}\":\"Hebrew\"}"
         );
+    }
+
+    #[test]
+    fn every_byte_at_every_place_of_a_text_is_escaped_where_it_must_be() {
+        for byte in 0..0x80_u8 {
+            for len in [1, 31, 32, 33, 64, 70] {
+                for at in [0, 1, len / 2, len - 1] {
+                    let mut text = vec![b'a'; len];
+                    text[at.min(len - 1)] = byte;
+                    let text = String::from_utf8(text).unwrap();
+                    let mut expected = Vec::new();
+                    by_the_book(&Value::from(text.as_str()), &mut expected);
+                    assert_eq!(
+                        to_bytes(&text).unwrap(),
+                        expected,
+                        "{byte} at {at} of {len}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Writes a record while it is written.
+    struct Nested(u8);
+
+    impl Serialize for Nested {
+        fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+            let inner = to_bytes(&json!({"b": self.0, "a": ""})).unwrap();
+            s.serialize_str(std::str::from_utf8(&inner).unwrap())
+        }
+    }
+
+    #[test]
+    fn a_record_that_fails_or_writes_another_leaves_nothing_behind() {
+        let good = json!({"z": [{"b": 1, "a": 2}], "a": {"y": 0, "x": ""}});
+        let expected = br#"{"a":{"x":"","y":0},"z":[{"a":2,"b":1}]}"#;
+        assert!(to_bytes(&json!({"b": {"d": 1, "c": [1.5]}, "a": 1})).is_err());
+        assert_eq!(to_bytes(&good).unwrap(), expected);
+        let nested = BTreeMap::from([("q", Nested(1)), ("p", Nested(2))]);
+        assert_eq!(
+            to_bytes(&nested).unwrap(),
+            br#"{"p":"{\"a\":\"\",\"b\":2}","q":"{\"a\":\"\",\"b\":1}"}"#
+        );
+        assert!(to_bytes(&"x".repeat(CANONICAL_BYTES_MAX)).is_err());
+        assert_eq!(to_bytes(&good).unwrap(), expected);
+        assert_eq!(digest(&good).unwrap(), Digest::of(expected));
     }
 
     #[test]

@@ -97,8 +97,21 @@ macro_rules! ids {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(d)?;
-                Self::parse(text).map_err(serde::de::Error::custom)
+                // Most texts are read where they lie, so that only the identifier is allocated.
+                struct Text;
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("a string")
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        check($kind, text).map_err(E::custom)?;
+                        Ok($name(text.into()))
+                    }
+                }
+                d.deserialize_str(Text)
             }
         }
     )*};

@@ -45,6 +45,16 @@ impl Digest {
         digests(prefix, contents).into_iter().map(Self).collect()
     }
 
+    /// Lends the text form, 64 lower-case digits.
+    fn text<T>(&self, to: impl FnOnce(&str) -> T) -> T {
+        let mut digits = [0; 2 * Self::BYTES];
+        for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+        }
+        // Digits are always text.
+        to(std::str::from_utf8(&digits).unwrap_or_default())
+    }
+
     /// The digest whose bytes these are.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
@@ -66,7 +76,7 @@ impl AsRef<[u8]> for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        self.text(|text| f.write_str(text))
     }
 }
 
@@ -87,7 +97,7 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.text(|text| serializer.serialize_str(text))
     }
 }
 
@@ -276,3 +286,5 @@ const SM3_BLOCK_BYTES: usize = 64;
 
 /// 255 digests, RFC 5869 section 2.3.
 const HKDF_OUTPUT_BYTES_MAX: u64 = 255 * 32;
+
+const HEX: &[u8; 16] = b"0123456789abcdef";

@@ -1,14 +1,14 @@
 //! A persistent map from keys to digests, with one root for its whole content.
 //!
-//! It does not keep keys or values: a record is the SM3 of its key and a digest that the caller
-//! made of its value. Two maps have the same root exactly when they hold the same records,
+//! It does not keep keys or values: a record is its place, mostly the SM3 of its key, and a digest
+//! that the caller made of its value. Two maps have the same root exactly when they hold the same records,
 //! whatever the order in which they came; that lets replicas compare state by 32 bytes and find
 //! their first difference in a logarithmic number of steps.
 //!
 //! ```text
-//!   a binary trie over SM3(key), with every chain of one-child nodes left out:
+//!   a binary trie over places, with every chain of one-child nodes left out:
 //!
-//!            branch at bit 0               leaf   SM3(02 || key hash || value)
+//!            branch at bit 0               leaf   SM3(02 || place || value)
 //!           /               \              branch SM3(03 || bit || left || right)
 //!     leaf 0110..      branch at bit 3
 //!                       /          \
@@ -21,18 +21,45 @@ use crate::digest::{Digest, Hasher};
 
 /// A map from keys to digests. Cloning is cheap: both copies share their content.
 ///
-/// Digests of inner nodes are computed when a root is asked for, once each, so loading a million
-/// records and then asking hashes each node once.
+/// Digests of nodes are computed when a root is asked for, once each, so loading a million records
+/// and then asking hashes each node once. All that are missing are computed level by level, those
+/// of a level side by side.
 #[derive(Clone, Debug, Default)]
 pub struct MerkleMap {
-    root: Option<Arc<Node>>,
+    root: Option<Node>,
     len: u64,
 }
 
-/// The first record, in the order of key hashes, in which two maps differ.
+/// Where a record stands in the trie.
+///
+/// The trie is balanced as long as nobody can choose places. SM3 of a key is as good as random.
+/// Numbers that the keeper of the map gives out one after the other are even better: a run of them
+/// is a complete subtree but for its ends, all of it below one node, and records that come together
+/// are written together. A number that others choose must go through a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(Digest);
+
+impl Place {
+    /// The place of a record with this key.
+    #[must_use]
+    pub fn of_key(key: &[u8]) -> Self {
+        Self(Digest::of(key))
+    }
+
+    /// The place of the record with this number: 24 zero bytes, which are the beginning of no
+    /// key's SM3 that anybody could find, and the number.
+    #[must_use]
+    pub fn numbered(number: u64) -> Self {
+        let mut place = [0; Digest::BYTES];
+        place[Digest::BYTES - 8..].copy_from_slice(&number.to_be_bytes());
+        Self(Digest::from_bytes(place))
+    }
+}
+
+/// The first record, in the order of places, in which two maps differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstDifference {
-    /// SM3 of the record's key.
+    /// The record's place: SM3 of its key, where it has one.
     pub key_hash: Digest,
     /// Its value in the first map, if it is there.
     pub left: Option<Digest>,
@@ -40,18 +67,26 @@ pub struct FirstDifference {
     pub right: Option<Digest>,
 }
 
+/// A leaf or a branch. They are allocated apart, because a change copies many branches and makes
+/// one leaf.
 #[derive(Clone, Debug)]
 enum Node {
-    Leaf {
-        key_hash: Digest,
-        value: Digest,
-        digest: OnceLock<Digest>,
-    },
-    Branch {
-        bit: u16,
-        children: [Arc<Self>; 2],
-        digest: OnceLock<Digest>,
-    },
+    Leaf(Arc<Leaf>),
+    Branch(Arc<Branch>),
+}
+
+#[derive(Debug)]
+struct Leaf {
+    key_hash: Digest,
+    value: Digest,
+    digest: OnceLock<Digest>,
+}
+
+#[derive(Clone, Debug)]
+struct Branch {
+    bit: u16,
+    children: [Node; 2],
+    digest: OnceLock<Digest>,
 }
 
 impl MerkleMap {
@@ -77,31 +112,28 @@ impl MerkleMap {
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Digest> {
         let wanted = Digest::of(key);
-        let mut node = self.root.as_deref()?;
-        loop {
-            match node {
-                Node::Leaf {
-                    key_hash, value, ..
-                } => {
-                    return (*key_hash == wanted).then_some(*value);
-                }
-                Node::Branch { bit, children, .. } => node = &children[side(&wanted, *bit)],
-            }
-        }
+        let nearest = self.root.as_ref()?.nearest_leaf(&wanted);
+        (nearest.key_hash == wanted).then_some(nearest.value)
     }
 
     /// Records `value` under `key` and returns what was there before.
     pub fn insert(&mut self, key: &[u8], value: Digest) -> Option<Digest> {
-        let key_hash = Digest::of(key);
+        self.insert_at(Place::of_key(key), value)
+    }
+
+    /// Records `value` at a place and returns what was there before.
+    pub fn insert_at(&mut self, place: Place, value: Digest) -> Option<Digest> {
+        let key_hash = place.0;
         let Some(root) = &mut self.root else {
-            self.root = Some(Arc::new(Node::leaf(key_hash, value)));
+            self.root = Some(Node::leaf(key_hash, value));
             self.len = 1;
             return None;
         };
-        let nearest = nearest_leaf(root, &key_hash);
-        let Some(bit) = first_differing_bit(&nearest.0, &key_hash) else {
+        let nearest = root.nearest_leaf(&key_hash);
+        let Some(bit) = first_differing_bit(&nearest.key_hash, &key_hash) else {
+            let before = nearest.value;
             replace(root, &key_hash, value);
-            return Some(nearest.1);
+            return Some(before);
         };
         graft(root, bit, key_hash, value);
         self.len += 1;
@@ -110,27 +142,37 @@ impl MerkleMap {
 
     /// Removes the record under `key` and returns its value.
     pub fn remove(&mut self, key: &[u8]) -> Option<Digest> {
-        let key_hash = Digest::of(key);
+        self.remove_at(Place::of_key(key))
+    }
+
+    /// Removes the record at a place and returns its value.
+    pub fn remove_at(&mut self, place: Place) -> Option<Digest> {
+        let key_hash = place.0;
         let root = self.root.as_mut()?;
-        let nearest = nearest_leaf(root, &key_hash);
-        if nearest.0 != key_hash {
+        let nearest = root.nearest_leaf(&key_hash);
+        if nearest.key_hash != key_hash {
             return None;
         }
-        if let Node::Leaf { .. } = **root {
+        let before = nearest.value;
+        if let Node::Leaf(_) = root {
             self.root = None;
         } else {
             prune(root, &key_hash);
         }
         self.len -= 1;
-        Some(nearest.1)
+        Some(before)
     }
 
     /// The root: SM3 of nothing for an empty map.
     #[must_use]
     pub fn root(&self) -> Digest {
-        self.root
-            .as_ref()
-            .map_or_else(|| Digest::of(b""), |node| node.digest())
+        let Some(root) = &self.root else {
+            return Digest::of(b"");
+        };
+        let mut missing = Missing::default();
+        missing.gather(root);
+        missing.compute();
+        root.digest()
     }
 }
 
@@ -150,146 +192,186 @@ pub fn first_difference(left: &MerkleMap, right: &MerkleMap) -> Option<FirstDiff
         (None, None) => None,
         (Some(node), None) => Some(only_left(node.first_leaf())),
         (None, Some(node)) => Some(only_right(node.first_leaf())),
+        // The roots first, so that digests which are missing are computed side by side.
+        (Some(_), Some(_)) if left.root() == right.root() => None,
         (Some(left), Some(right)) => difference(left, right),
     }
 }
 
 impl Node {
-    const fn leaf(key_hash: Digest, value: Digest) -> Self {
-        Self::Leaf {
+    fn leaf(key_hash: Digest, value: Digest) -> Self {
+        Self::Leaf(Arc::new(Leaf {
             key_hash,
             value,
             digest: OnceLock::new(),
-        }
+        }))
     }
 
     fn digest(&self) -> Digest {
         match self {
-            Self::Leaf {
-                key_hash,
-                value,
-                digest,
-            } => *digest.get_or_init(|| {
-                let mut hasher = Hasher::new();
-                hasher.update(&[LEAF_PREFIX]);
-                hasher.update(key_hash.as_bytes());
-                hasher.update(value.as_bytes());
-                hasher.finish()
-            }),
-            Self::Branch {
-                bit,
-                children: [left, right],
-                digest,
-            } => *digest.get_or_init(|| {
-                let mut hasher = Hasher::new();
-                hasher.update(&[BRANCH_PREFIX]);
-                hasher.update(&bit.to_be_bytes());
-                hasher.update(left.digest().as_bytes());
-                hasher.update(right.digest().as_bytes());
-                hasher.finish()
-            }),
+            Self::Leaf(it) => *it.digest.get_or_init(|| one(LEAF_PREFIX, &it.bytes())),
+            Self::Branch(it) => *it.digest.get_or_init(|| one(BRANCH_PREFIX, &it.bytes())),
         }
     }
 
     /// The bit at which this node divides; behind the last one for a leaf.
-    const fn bit(&self) -> u16 {
+    fn bit(&self) -> u16 {
         match self {
-            Self::Leaf { .. } => KEY_BITS,
-            Self::Branch { bit, .. } => *bit,
+            Self::Leaf(_) => KEY_BITS,
+            Self::Branch(it) => it.bit,
         }
     }
 
-    /// The record with the smallest key hash below this node.
+    /// The record with the smallest place below this node.
     fn first_leaf(&self) -> (Digest, Digest) {
         let mut node = self;
         loop {
             match node {
-                Self::Leaf {
-                    key_hash, value, ..
-                } => return (*key_hash, *value),
-                Self::Branch { children, .. } => node = &children[0],
+                Self::Leaf(it) => return (it.key_hash, it.value),
+                Self::Branch(it) => node = &it.children[0],
+            }
+        }
+    }
+
+    /// The leaf that shares the longest path with `key_hash`.
+    fn nearest_leaf(&self, key_hash: &Digest) -> &Leaf {
+        let mut node = self;
+        loop {
+            match node {
+                Self::Leaf(it) => return it,
+                Self::Branch(it) => node = &it.children[side(key_hash, it.bit)],
             }
         }
     }
 }
 
-/// The leaf that shares the longest path with `key_hash`.
-fn nearest_leaf(root: &Node, key_hash: &Digest) -> (Digest, Digest) {
-    let mut node = root;
-    loop {
+impl Leaf {
+    fn bytes(&self) -> [u8; LEAF_BYTES] {
+        let mut bytes = [0; LEAF_BYTES];
+        bytes[..Digest::BYTES].copy_from_slice(self.key_hash.as_bytes());
+        bytes[Digest::BYTES..].copy_from_slice(self.value.as_bytes());
+        bytes
+    }
+}
+
+impl Branch {
+    fn bytes(&self) -> [u8; BRANCH_BYTES] {
+        let [left, right] = &self.children;
+        let mut bytes = [0; BRANCH_BYTES];
+        bytes[..2].copy_from_slice(&self.bit.to_be_bytes());
+        bytes[2..2 + Digest::BYTES].copy_from_slice(left.digest().as_bytes());
+        bytes[2 + Digest::BYTES..].copy_from_slice(right.digest().as_bytes());
+        bytes
+    }
+}
+
+fn one(prefix: u8, bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.update(&[prefix]);
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// The nodes whose digests are missing.
+#[derive(Default)]
+struct Missing<'a> {
+    leaves: Vec<&'a Leaf>,
+    /// By how many branches with a missing digest lie below.
+    branches: Vec<Vec<&'a Branch>>,
+}
+
+impl<'a> Missing<'a> {
+    /// Takes in what is at and below a node, and says on which level its parent comes. Whatever
+    /// lies below a node that has its digest has its own.
+    fn gather(&mut self, node: &'a Node) -> usize {
         match node {
-            Node::Leaf {
-                key_hash, value, ..
-            } => return (*key_hash, *value),
-            Node::Branch { bit, children, .. } => node = &children[side(key_hash, *bit)],
+            Node::Leaf(it) => {
+                if it.digest.get().is_none() {
+                    self.leaves.push(it);
+                }
+                0
+            }
+            Node::Branch(it) if it.digest.get().is_some() => 0,
+            Node::Branch(it) => {
+                let [left, right] = &it.children;
+                let level = self.gather(left).max(self.gather(right));
+                if self.branches.len() <= level {
+                    self.branches.resize(level + 1, Vec::new());
+                }
+                self.branches[level].push(it);
+                level + 1
+            }
+        }
+    }
+
+    fn compute(self) {
+        for lot in self.leaves.chunks(NODES_AT_ONCE) {
+            let bytes: Vec<_> = lot.iter().map(|it| it.bytes()).collect();
+            let bytes: Vec<&[u8]> = bytes.iter().map(<[u8; _]>::as_slice).collect();
+            let digests = Digest::of_each_with(&[LEAF_PREFIX], &bytes);
+            for (leaf, digest) in lot.iter().zip(digests) {
+                leaf.digest.get_or_init(|| digest);
+            }
+        }
+        for lot in self.branches.iter().flat_map(|it| it.chunks(NODES_AT_ONCE)) {
+            let bytes: Vec<_> = lot.iter().map(|it| it.bytes()).collect();
+            let bytes: Vec<&[u8]> = bytes.iter().map(<[u8; _]>::as_slice).collect();
+            let digests = Digest::of_each_with(&[BRANCH_PREFIX], &bytes);
+            for (branch, digest) in lot.iter().zip(digests) {
+                branch.digest.get_or_init(|| digest);
+            }
         }
     }
 }
 
-/// Gives an existing leaf a new value; nodes that others share are copied on the way.
-fn replace(node: &mut Arc<Node>, wanted: &Digest, new_value: Digest) {
-    match Arc::make_mut(node) {
-        Node::Leaf { value, digest, .. } => {
-            *value = new_value;
-            *digest = OnceLock::new();
-        }
-        Node::Branch {
-            bit,
-            children,
-            digest,
-        } => {
-            *digest = OnceLock::new();
-            replace(&mut children[side(wanted, *bit)], wanted, new_value);
+/// Gives an existing leaf a new value; branches that others share are copied on the way.
+fn replace(node: &mut Node, wanted: &Digest, value: Digest) {
+    match node {
+        Node::Leaf(_) => *node = Node::leaf(*wanted, value),
+        Node::Branch(branch) => {
+            let branch = Arc::make_mut(branch);
+            branch.digest = OnceLock::new();
+            let towards = side(wanted, branch.bit);
+            replace(&mut branch.children[towards], wanted, value);
         }
     }
 }
 
 /// Puts a new leaf in, at a new branch that divides at `at`.
-fn graft(node: &mut Arc<Node>, at: u16, key_hash: Digest, value: Digest) {
-    if node.bit() < at {
-        if let Node::Branch {
-            bit,
-            children,
-            digest,
-        } = Arc::make_mut(node)
-        {
-            *digest = OnceLock::new();
-            graft(&mut children[side(&key_hash, *bit)], at, key_hash, value);
-        }
+fn graft(node: &mut Node, at: u16, key_hash: Digest, value: Digest) {
+    if let Node::Branch(branch) = node
+        && branch.bit < at
+    {
+        let branch = Arc::make_mut(branch);
+        branch.digest = OnceLock::new();
+        let towards = side(&key_hash, branch.bit);
+        graft(&mut branch.children[towards], at, key_hash, value);
         return;
     }
-    let leaf = Arc::new(Node::leaf(key_hash, value));
-    let old = Arc::clone(node);
+    let (leaf, old) = (Node::leaf(key_hash, value), node.clone());
     let children = if side(&key_hash, at) == 0 {
         [leaf, old]
     } else {
         [old, leaf]
     };
-    *node = Arc::new(Node::Branch {
+    *node = Node::Branch(Arc::new(Branch {
         bit: at,
         children,
         digest: OnceLock::new(),
-    });
+    }));
 }
 
 /// Takes an existing leaf out below a branch; its sibling takes the branch's place.
-fn prune(node: &mut Arc<Node>, wanted: &Digest) {
-    let sibling = match Arc::make_mut(node) {
-        Node::Leaf { .. } => return,
-        Node::Branch {
-            bit,
-            children,
-            digest,
-        } => {
-            let towards = side(wanted, *bit);
-            if matches!(*children[towards], Node::Branch { .. }) {
-                *digest = OnceLock::new();
-                prune(&mut children[towards], wanted);
-                return;
-            }
-            Arc::clone(&children[1 - towards])
-        }
-    };
+fn prune(node: &mut Node, wanted: &Digest) {
+    let Node::Branch(branch) = node else { return };
+    let towards = side(wanted, branch.bit);
+    if matches!(branch.children[towards], Node::Branch(_)) {
+        let branch = Arc::make_mut(branch);
+        branch.digest = OnceLock::new();
+        prune(&mut branch.children[towards], wanted);
+        return;
+    }
+    let sibling = branch.children[1 - towards].clone();
     *node = sibling;
 }
 
@@ -308,48 +390,33 @@ fn difference(left: &Node, right: &Node) -> Option<FirstDifference> {
         });
     }
     match (left, right) {
-        (
-            Node::Leaf {
-                key_hash, value: a, ..
-            },
-            Node::Leaf { value: b, .. },
-        ) => Some(FirstDifference {
-            key_hash: *key_hash,
-            left: Some(*a),
-            right: Some(*b),
+        (Node::Leaf(left), Node::Leaf(right)) => Some(FirstDifference {
+            key_hash: left.key_hash,
+            left: Some(left.value),
+            right: Some(right.value),
         }),
-        (
-            Node::Branch {
-                bit: a,
-                children: lefts,
-                ..
-            },
-            Node::Branch {
-                bit: b,
-                children: rights,
-                ..
-            },
-        ) if a == b => {
-            difference(&lefts[0], &rights[0]).or_else(|| difference(&lefts[1], &rights[1]))
+        (Node::Branch(left), Node::Branch(right)) if left.bit == right.bit => {
+            let mut pairs = left.children.iter().zip(&right.children);
+            pairs.find_map(|(left, right)| difference(left, right))
         }
-        (Node::Branch { bit, children, .. }, other) if *bit < other.bit() => {
-            if side(&first_right.0, *bit) == 0 {
-                difference(&children[0], other)
-                    .or_else(|| Some(only_left(children[1].first_leaf())))
+        (Node::Branch(branch), other) if branch.bit < other.bit() => {
+            if side(&first_right.0, branch.bit) == 0 {
+                difference(&branch.children[0], other)
+                    .or_else(|| Some(only_left(branch.children[1].first_leaf())))
             } else {
                 Some(only_left(first_left))
             }
         }
-        (other, Node::Branch { bit, children, .. }) => {
-            if side(&first_left.0, *bit) == 0 {
-                difference(other, &children[0])
-                    .or_else(|| Some(only_right(children[1].first_leaf())))
+        (other, Node::Branch(branch)) => {
+            if side(&first_left.0, branch.bit) == 0 {
+                difference(other, &branch.children[0])
+                    .or_else(|| Some(only_right(branch.children[1].first_leaf())))
             } else {
                 Some(only_right(first_right))
             }
         }
         // A branch above a leaf always divides before the leaf's end, so the arms above took it.
-        (Node::Branch { .. }, Node::Leaf { .. }) => Some(only_left(first_left)),
+        (Node::Branch(_), Node::Leaf(_)) => Some(only_left(first_left)),
     }
 }
 
@@ -389,6 +456,15 @@ fn first_differing_bit(a: &Digest, b: &Digest) -> Option<u16> {
 }
 
 const KEY_BITS: u16 = 256;
+
+/// Place and value.
+const LEAF_BYTES: usize = 2 * Digest::BYTES;
+
+/// Bit and the digests of both children.
+const BRANCH_BYTES: usize = 2 + 2 * Digest::BYTES;
+
+/// Nodes that are written out together before they are hashed; a few lanes' worth, and small.
+const NODES_AT_ONCE: usize = 256;
 
 /// Other prefixes than the tree's 00 and 01, so that no digest of one stands for the other's.
 const LEAF_PREFIX: u8 = 0x02;
