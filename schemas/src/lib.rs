@@ -16,6 +16,7 @@ pub mod export;
 pub mod format;
 mod id;
 pub mod ledger_entry;
+pub mod mapping;
 pub mod participant;
 pub mod policy_set;
 pub mod quality;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Column, Dataset, DatasetState, Grade, ShareAttribute, UpdateCycle};
+use crate::mapping::Mapping;
 use crate::quality::{QualityGate, QualityRule};
 use crate::standard::DataStandard;
 use crate::{
@@ -77,6 +78,9 @@ pub struct Described {
     pub quality_rules: Vec<QualityRule>,
     /// When a version may be published.
     pub quality_gate: QualityGate,
+    /// How files of other forms become its rows.
+    #[serde(default)]
+    pub mappings: Vec<Mapping>,
 }
 
 impl Described {
@@ -101,6 +105,7 @@ impl Described {
             columns: self.columns,
             quality_rules: self.quality_rules,
             quality_gate: self.quality_gate,
+            mappings: self.mappings,
             visibility: Visibility::Federation,
             state: DatasetState::Draft,
             revision: 0,
@@ -184,4 +189,8 @@ const TEXTS: &[Texts] = texts![
     "customs-declarations",
     "vessel-positions",
     "port-traffic",
+    "vessel-calls",
+    "container-throughput",
+    "port-cargo-gba",
+    "code-gbt2260-changes",
 ];

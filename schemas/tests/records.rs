@@ -12,6 +12,7 @@ use schemas::canonical;
 use schemas::dataset::Dataset;
 use schemas::export::Instrument;
 use schemas::ledger_entry::LedgerEntry;
+use schemas::mapping::Mapping;
 use schemas::participant::Participant;
 use schemas::policy_set::PolicySet;
 use schemas::request::{AccessRequest, Contract, Grant};
@@ -33,7 +34,7 @@ struct Record {
     parse: fn(&Value) -> Result<(), String>,
 }
 
-const RECORDS: [Record; 11] = [
+const RECORDS: [Record; 12] = [
     record::<Dataset>("dataset"),
     record::<AccessRequest>("request"),
     record::<Contract>("contract"),
@@ -45,6 +46,7 @@ const RECORDS: [Record; 11] = [
     record::<DataStandard>("data-standard"),
     record::<RulePack>("rule-pack"),
     record::<Instrument>("instrument"),
+    record::<Mapping>("mapping"),
 ];
 
 const fn record<T: ToSchema + Serialize + DeserializeOwned>(name: &'static str) -> Record {
@@ -205,7 +207,7 @@ fn objects(value: &Value, at: &str, out: &mut Vec<String>) {
 }
 
 /// Objects whose member names are data: maps by header, column and the like.
-const MAPS: [&str; 3] = ["/renames", "/dates", "/masks"];
+const MAPS: [&str; 5] = ["/renames", "/dates", "/masks", "/columns", "/table"];
 
 #[test]
 fn a_member_that_nobody_knows_is_refused_everywhere() {
