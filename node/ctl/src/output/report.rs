@@ -62,6 +62,9 @@ fn what(terminal: &Terminal, error: &Error) -> String {
         Error::JobFailed(failed) => of_job(terminal, failed).join("\n"),
         Error::JobCancelled { job } => say("err-job-cancelled", &[("job", job)]),
         Error::KeyNeeded => say("err-key-needed", &[]),
+        Error::RowsKeptOut { kept_out, rows } => {
+            say("err-kept-out", &[("count", kept_out), ("rows", rows)])
+        }
         Error::NotVerified { failed, all } => {
             say("err-not-verified", &[("failed", failed), ("all", all)])
         }
@@ -82,6 +85,7 @@ fn remedy(error: &Error) -> Option<&'static str> {
     match error {
         Error::Missing { .. } => Some("fix-missing"),
         Error::KeyNeeded => Some("fix-key-needed"),
+        Error::RowsKeptOut { .. } => Some("fix-kept-out"),
         Error::NotVerified { .. } => Some("fix-not-verified"),
         Error::Unreachable { .. } => Some("fix-unreachable"),
         Error::TimedOut { .. } => Some("fix-timed-out"),
