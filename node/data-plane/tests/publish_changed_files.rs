@@ -234,6 +234,55 @@ fn changed_mapped_csv_files_of_any_delimiter_and_packing() {
     check("mapped_csv", "a.csv", &seeds, 150);
 }
 
+#[test]
+fn cells_without_a_place_come_after_the_one_before() {
+    let text = |value: &str| format!("<c t=\"str\"><v>{value}</v></c>");
+    let header = ["code", "name", "office", "teu", "day", "hour"]
+        .map(text)
+        .concat();
+    // No name and no day: the office and the hour keep their columns.
+    let row = [
+        text("4403"),
+        "<c/>".to_owned(),
+        text("x/53"),
+        text("1"),
+        "<c/>".to_owned(),
+    ];
+    let rows = format!(
+        "<row>{header}</row><row>{}{}</row>",
+        row.concat(),
+        text("517")
+    );
+    let sheet = format!("<worksheet><sheetData>{rows}</sheetData></worksheet>");
+    let book = r#"<workbook><sheets><sheet name="S" r:id="r1"/></sheets></workbook>"#;
+    let relations = r#"<R><Relationship Id="r1" Target="/a.xml"/></R>"#;
+    let bytes = archive(&[
+        ("xl/workbook.xml", book),
+        ("xl/_rels/workbook.xml.rels", relations),
+        ("a.xml", &sheet),
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let upload = folder.path().join("upload");
+    std::fs::write(&upload, bytes).unwrap();
+    let ingest = Ingest {
+        source: &Source::file(&upload, "a.xlsx"),
+        format: Format::Xlsx,
+        charset: None,
+        plan: &PLAN,
+        staging: folder.path(),
+        prefix: "job",
+        quarantine: folder.path().join("quarantine.ndjson.gz"),
+        workers: 1,
+    };
+    let staged = ingest.run(&Unwatched).unwrap();
+    let counts: Vec<_> = staged
+        .counts
+        .iter()
+        .map(|it| (it.field.as_deref(), it.rule.as_str(), it.count))
+        .collect();
+    assert_eq!(counts, [(Some("name"), "required", 1)]);
+}
+
 /// Texts that were made to hurt: each is refused with a sentence that says what to do.
 #[test]
 fn bombs_are_refused() {

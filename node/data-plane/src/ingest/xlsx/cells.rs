@@ -48,7 +48,7 @@ impl<'a, R: BufRead> Cells<'a, R> {
         let mut row: Option<Row> = None;
         let mut cell: Option<Cell> = None;
         let (mut is_text, mut is_aid) = (false, false);
-        let mut bytes = 0_usize;
+        let (mut bytes, mut next_column) = (0_usize, 0_u32);
         loop {
             buffer.clear();
             let event = event(&mut self.reader, &mut buffer)?;
@@ -59,19 +59,23 @@ impl<'a, R: BufRead> Cells<'a, R> {
                 Event::Eof => return Ok(row),
                 Event::Start(tag) => match tag.local_name().into_inner() {
                     b"row" => row = Some((self.row_number(tag)?, Vec::new())),
-                    b"c" => cell = Some(self.cell(tag, row.as_ref())?),
+                    b"c" => {
+                        let column = column(tag, next_column)?;
+                        next_column = column.saturating_add(1);
+                        cell = Some(Cell::open(tag, column)?);
+                    }
                     b"v" => is_text = true,
                     b"t" => is_text = !is_aid,
                     b"rPh" => is_aid = true,
                     _ => {}
                 },
-                Event::Empty(tag) => match tag.local_name().into_inner() {
-                    b"row" => {
-                        let number = self.row_number(tag)?;
-                        return Ok(Some((number, Vec::new())));
-                    }
-                    _ => {}
-                },
+                Event::Empty(tag) if tag.local_name().into_inner() == b"row" => {
+                    let number = self.row_number(tag)?;
+                    return Ok(Some((number, Vec::new())));
+                }
+                Event::Empty(tag) if tag.local_name().into_inner() == b"c" => {
+                    next_column = column(tag, next_column)?.saturating_add(1);
+                }
                 Event::End(tag) => match tag.local_name().into_inner() {
                     b"row" => return Ok(row),
                     b"v" | b"t" => is_text = false,
@@ -116,24 +120,6 @@ impl<'a, R: BufRead> Cells<'a, R> {
         Ok(number)
     }
 
-    fn cell(&self, tag: &BytesStart<'_>, row: Option<&Row>) -> Result<Cell, Broken> {
-        let written = attribute(tag, b"r")?;
-        let column = match (written.as_str(), row) {
-            ("", Some((_, cells))) => cells.last().map_or(0, |(column, _)| column + 1),
-            (text, _) => {
-                cell_of(text)
-                    .ok_or_else(|| "a cell has no place".to_owned())?
-                    .0
-            }
-        };
-        Ok(Cell {
-            column,
-            kind: attribute(tag, b"t")?,
-            style: attribute(tag, b"s")?.parse().unwrap_or(0),
-            ..Cell::default()
-        })
-    }
-
     fn value(&self, cell: Cell) -> Result<String, Broken> {
         match cell.kind.as_str() {
             "s" => {
@@ -159,6 +145,27 @@ impl<'a, R: BufRead> Cells<'a, R> {
             // Texts, errors such as #N/A, and days in ISO 8601.
             _ => Ok(cell.text),
         }
+    }
+}
+
+impl Cell {
+    fn open(tag: &BytesStart<'_>, column: u32) -> Result<Self, Broken> {
+        Ok(Self {
+            column,
+            kind: attribute(tag, b"t")?,
+            style: attribute(tag, b"s")?.parse().unwrap_or(0),
+            ..Self::default()
+        })
+    }
+}
+
+/// The column of a cell; one that does not say is the next one.
+fn column(tag: &BytesStart<'_>, next: u32) -> Result<u32, Broken> {
+    match attribute(tag, b"r")?.as_str() {
+        "" => Ok(next),
+        text => cell_of(text)
+            .map(|(column, _)| column)
+            .ok_or_else(|| "a cell has no place".to_owned()),
     }
 }
 
