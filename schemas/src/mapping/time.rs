@@ -104,10 +104,10 @@ impl TimePattern {
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let word = WORDS.iter().find(|(word, _)| rest.starts_with(word));
-            let (length, part) = word
-                .map_or((first.len_utf8(), Part::Literal(first)), |(word, part)| {
-                    (word.len(), *part)
-                });
+            let (length, part) = match word {
+                Some((word, part)) => (word.len(), *part),
+                None => (first.len_utf8(), Part::Literal(first)),
+            };
             let is_again =
                 |other: &Part| std::mem::discriminant(other) == std::mem::discriminant(&part);
             if !matches!(part, Part::Literal(_)) && parts.iter().any(is_again) {
