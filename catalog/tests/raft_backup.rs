@@ -18,6 +18,10 @@ use raft_world::{
 use schemas::backup::{BackupError, Expected, verify};
 use schemas::command::Command;
 
+#[expect(
+    clippy::unwrap_used,
+    reason = "what cannot be backed up is a failed test"
+)]
 async fn backup(catalog: &Catalog) -> Vec<u8> {
     catalog.backup().unwrap().write(Vec::new()).await.unwrap()
 }

@@ -133,7 +133,8 @@ fn entry(change: fn(&mut ResourceEntry)) -> Option<ResourceEntry> {
 #[test]
 fn a_record_that_is_filled_in_wrongly_is_not_taken_in_for_review() {
     use DatasetState as S;
-    let cases: Vec<(&str, fn(&mut Dataset), &str)> = vec![
+    type Case = (&'static str, fn(&mut Dataset), &'static str);
+    let cases: Vec<Case> = vec![
         ("in order", |_| (), "APPLIED 3"),
         ("no entry", |it| it.resource = None, "INVALID"),
         ("no code", |it| it.resource_code = "calls".into(), "INVALID"),

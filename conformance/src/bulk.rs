@@ -85,6 +85,7 @@ pub fn described(name: &str, grade: Grade) -> (Described, DataStandard) {
             quarantined_max: Ppm(0),
             score_min: Ppm(0),
         },
+        mappings: Vec::new(),
         ..data::renamed(described, name)
     };
     (described, standard)

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::codes;
 use crate::grading::Grading;
+use crate::mapping::Mapping;
 use crate::quality::{QualityGate, QualityRule, QualityVerdict};
 use crate::resource::ResourceEntry;
 use crate::{
-    DatasetId, LocalText, NodeId, ParticipantId, PersonId, Signed, StandardId, Timestamp,
-    Visibility,
+    DatasetId, LocalText, MappingId, NodeId, ParticipantId, PersonId, Signed, StandardId,
+    Timestamp, Visibility,
 };
 
 codes! {
@@ -174,6 +175,10 @@ pub struct Dataset {
     pub quality_rules: Vec<QualityRule>,
     /// When a version may be published.
     pub quality_gate: QualityGate,
+    /// How files of other forms become its rows, at most [`crate::mapping::MAPPINGS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub mappings: Vec<Mapping>,
     /// Who may see this card; an important dataset's card may be limited.
     pub visibility: Visibility,
     /// Where it is in its life.
@@ -194,6 +199,12 @@ impl Dataset {
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The mapping of that name.
+    #[must_use]
+    pub fn mapping(&self, id: &MappingId) -> Option<&Mapping> {
+        self.mappings.iter().find(|mapping| mapping.id == *id)
     }
 
     /// Whether any column holds personal information.
@@ -236,6 +247,17 @@ impl PublishIntent {
     pub const LABEL: Label = Label::Command;
 }
 
+/// The mapping that a version's file was read with, exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppliedMapping {
+    /// Its name in the dataset's card.
+    pub mapping: MappingId,
+    /// SM3 of its canonical bytes: which revision of it.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
+    pub digest: Digest,
+}
+
 /// One published version. Signed by the provider's key, recorded once, never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -260,6 +282,10 @@ pub struct DatasetVersion {
     /// SM3 Merkle root over the version's files: their names, sizes and content digests, by name.
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub content_digest: Digest,
+    /// The mapping that its file was read with, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub mapping: Option<AppliedMapping>,
     /// What the quality rules said.
     pub verdict: QualityVerdict,
     /// The steward's signed intent.

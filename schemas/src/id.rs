@@ -140,6 +140,8 @@ ids! {
     ReleaseId = "release";
     /// Local work of one node.
     JobId = "job";
+    /// A mapping of files to rows, within a dataset.
+    MappingId = "mapping";
     /// A quality rule of a dataset.
     RuleId = "rule";
     /// What makes a retried command the same command.

@@ -22,6 +22,7 @@ pub mod format;
 pub mod grading;
 mod id;
 pub mod ledger_entry;
+pub mod mapping;
 pub mod participant;
 pub mod policy_set;
 pub mod quality;

@@ -2,10 +2,14 @@
 //!
 //! It does not run a rule: that is the data plane's, in one pass over the rows.
 
+mod scorecard;
+
 use serde::{Deserialize, Serialize};
 
 use crate::code::codes;
 use crate::{LocalText, RuleId};
+
+pub use scorecard::{Assessed, Basis, INDICATORS, Indicator, OF_THE_SERVICE, scorecard};
 
 /// A share in millionths: exact, ordered, and the same on every replica.
 #[derive(

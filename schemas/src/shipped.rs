@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Column, Dataset, DatasetState, Grade, ShareAttribute, UpdateCycle};
+use crate::mapping::Mapping;
 use crate::quality::{QualityGate, QualityRule};
 use crate::resource::ResourceEntry;
 use crate::standard::DataStandard;
@@ -78,6 +79,9 @@ pub struct Described {
     pub quality_rules: Vec<QualityRule>,
     /// When a version may be published.
     pub quality_gate: QualityGate,
+    /// How files of other forms become its rows.
+    #[serde(default)]
+    pub mappings: Vec<Mapping>,
 }
 
 impl Described {
@@ -104,6 +108,7 @@ impl Described {
             columns: self.columns,
             quality_rules: self.quality_rules,
             quality_gate: self.quality_gate,
+            mappings: self.mappings,
             visibility: Visibility::Federation,
             state: DatasetState::Draft,
             written_by: None,
@@ -188,4 +193,8 @@ const TEXTS: &[Texts] = texts![
     "customs-declarations",
     "vessel-positions",
     "port-traffic",
+    "vessel-calls",
+    "container-throughput",
+    "port-cargo-gba",
+    "code-gbt2260-changes",
 ];

@@ -23,7 +23,7 @@ use crate::format::Format;
 use crate::standard::DataStandard;
 
 pub use field::{Bound, Constraints, Field, FieldKind};
-pub use strict::strict_json;
+pub use strict::{StrictJson, strict_json};
 
 /// Largest schema text in bytes. The longest real one, a code list of 7,000 values, has 100 KiB.
 pub const SCHEMA_BYTES_MAX: usize = 256 * 1024;

@@ -16,6 +16,7 @@ use schemas::dispute::Dispute;
 use schemas::emergency::EmergencyReview;
 use schemas::export::Instrument;
 use schemas::ledger_entry::LedgerEntry;
+use schemas::mapping::Mapping;
 use schemas::participant::Participant;
 use schemas::policy_set::PolicySet;
 use schemas::request::{AccessRequest, Approval, Contract, Grant};
@@ -37,7 +38,7 @@ struct Record {
     parse: fn(&Value) -> Result<(), String>,
 }
 
-const RECORDS: [Record; 16] = [
+const RECORDS: [Record; 17] = [
     record::<Dataset>("dataset"),
     record::<AccessRequest>("request"),
     record::<Contract>("contract"),
@@ -54,6 +55,7 @@ const RECORDS: [Record; 16] = [
     record::<Correction>("correction"),
     record::<Delegation>("delegation"),
     record::<EmergencyReview>("emergency-review"),
+    record::<Mapping>("mapping"),
 ];
 
 const fn record<T: ToSchema + Serialize + DeserializeOwned>(name: &'static str) -> Record {
@@ -214,7 +216,9 @@ fn objects(value: &Value, at: &str, out: &mut Vec<String>) {
 }
 
 /// Objects whose member names are data: maps by header, column and the like.
-const MAPS: [&str; 4] = ["/renames", "/dates", "/masks", "/answers"];
+const MAPS: [&str; 6] = [
+    "/renames", "/dates", "/masks", "/answers", "/columns", "/table",
+];
 
 #[test]
 fn a_member_that_nobody_knows_is_refused_everywhere() {

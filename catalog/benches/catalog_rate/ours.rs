@@ -169,6 +169,7 @@ fn card(key: &SecretKey, number: usize) -> PutRequest {
             quarantined_max: Ppm(10_000),
             score_min: Ppm(900_000),
         },
+        mappings: Vec::new(),
         visibility: Visibility::Federation,
         state: DatasetState::Draft,
         written_by: None,

@@ -114,7 +114,8 @@ impl Catalog {
         let damage = opened.damage.clone();
         let flusher = Arc::new(Flusher::new());
         let (stop, stopping) = watch::channel(false);
-        let (member, batcher, tasks) = assemble(start, opened, &flusher, &stopping).await?;
+        let assembled = assemble(start, opened, &flusher, &stopping);
+        let (member, batcher, tasks) = Box::pin(assembled).await?;
         let running = Running {
             member,
             batcher,

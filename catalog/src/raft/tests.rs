@@ -31,7 +31,7 @@ use crate::{Clock, Error};
 
 #[expect(dead_code, reason = "each test uses a part of the world")]
 #[path = "../../tests/raft_world/mod.rs"]
-mod raft_world;
+pub(in crate::raft) mod raft_world;
 use raft_world::{World, found_one, found_three, founding, options, register, secret};
 
 struct Stores;

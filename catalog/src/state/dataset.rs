@@ -14,6 +14,7 @@ use std::sync::Arc;
 use schemas::calendar::Day;
 use schemas::dataset::{Dataset, DatasetState, Grade, ShareAttribute};
 use schemas::grading::{self, Derivation, GradeAssessment, ImpactAnswer};
+use schemas::mapping;
 use schemas::participant::{Person, Role};
 use schemas::quality::{QualityCheck, QualityRule, Severity};
 use schemas::resource::{self, Neighbours, ResourceEntry};
@@ -61,6 +62,7 @@ pub(crate) fn describe(
     check_grading(state, before.map(AsRef::as_ref), it)?;
     check_columns(it)?;
     check_rules(it)?;
+    check_mappings(it)?;
     check_visibility(&it.visibility)?;
     let mut record = Dataset {
         written_by: Some(person.id.clone()),
@@ -308,6 +310,30 @@ fn check_rules(it: &Dataset) -> Result<(), Refusal> {
         if let QualityCheck::References { referenced, .. } = &rule.check {
             limits::check_text("quality_rules.referenced", referenced, CODE_CHARS_MAX)?;
         }
+    }
+    Ok(())
+}
+
+/// A mapping makes columns that the card has, within its limits.
+fn check_mappings(it: &Dataset) -> Result<(), Refusal> {
+    limits::check_count("mappings", it.mappings.len(), mapping::MAPPINGS_MAX)?;
+    let names: BTreeSet<&str> = it
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    let mut identifiers = BTreeSet::new();
+    for mapping in &it.mappings {
+        limits::check_local("mappings.title", &mapping.title)?;
+        if !identifiers.insert(&mapping.id) {
+            return Err(Refusal::invalid(format!(
+                "mapping {} occurs twice; rename one",
+                mapping.id
+            )));
+        }
+        mapping
+            .check(&|name| names.contains(name))
+            .map_err(|source| Refusal::invalid(source.to_string()))?;
     }
     Ok(())
 }

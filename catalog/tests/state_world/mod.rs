@@ -241,6 +241,7 @@ pub(crate) fn dataset(id: &str, provider: &str) -> Dataset {
             quarantined_max: Ppm(10_000),
             score_min: Ppm(900_000),
         },
+        mappings: Vec::new(),
         visibility: Visibility::Federation,
         state: DatasetState::Draft,
         written_by: None,
@@ -273,6 +274,7 @@ pub(crate) fn version(
         standard: edition(1),
         schema_digest: Digest::of(b"schema"),
         content_digest: Digest::of(&number.to_be_bytes()),
+        mapping: None,
         verdict: QualityVerdict {
             rules: Vec::new(),
             score: None,

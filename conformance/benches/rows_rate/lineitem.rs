@@ -63,6 +63,7 @@ pub(crate) fn described(name: &str, grade: Grade) -> (Described, DataStandard) {
             quarantined_max: Ppm(0),
             score_min: Ppm::ONE,
         },
+        mappings: Vec::new(),
         ..conformance::data::renamed(template, name)
     };
     (described, standard)

@@ -23,7 +23,7 @@ use crate::output::Terminal;
 use crate::problem::Problem;
 use crate::profile::{Offer, Session, Settings, base_url};
 
-pub(crate) use publish::Upload;
+pub(crate) use publish::{Check, Upload};
 pub(crate) use session::{Password, now};
 
 /// Largest answer that is read, in bytes: a page of the widest records.

@@ -82,6 +82,14 @@ pub(crate) enum Error {
     /// The session is one of a password, and this needs the person's own key.
     #[error("this needs your own key")]
     KeyNeeded,
+    /// A check found rows that do not follow the standard; they have been printed.
+    #[error("{kept_out} of {rows} rows do not follow the standard")]
+    RowsKeptOut {
+        /// Rows that would be kept out.
+        kept_out: u64,
+        /// Rows in the file.
+        rows: u64,
+    },
     /// Evidence or a ledger does not verify; where has been printed.
     #[error("{failed} of {all} do not verify")]
     NotVerified {
@@ -192,7 +200,7 @@ impl Error {
             Self::Denied => 4,
             Self::JobFailed(it) if it.publish && is_about_the_file(it.code) => CHECK,
             Self::JobFailed(it) => of_code(it.code),
-            Self::NotVerified { .. } | Self::NotFilledIn { .. } => CHECK,
+            Self::NotVerified { .. } | Self::NotFilledIn { .. } | Self::RowsKeptOut { .. } => CHECK,
             Self::Ledger(ledger::Error::NotALedger { .. }) => USAGE,
             Self::Ledger(ledger::Error::File { .. } | ledger::Error::StorageFull { .. }) => 1,
             Self::Ledger(_) => CHECK,

@@ -48,11 +48,13 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The file is packed with gzip, and the packing is damaged or cut.
-    #[error("{file}: gzip ends or breaks at unpacked byte {offset}; upload the whole file")]
-    Gzip {
+    /// The file is packed, and the packing is damaged or cut.
+    #[error("{file}: {packing} ends or breaks at unpacked byte {offset}; upload the whole file")]
+    Unpacking {
         /// The file's name.
         file: String,
+        /// How it is packed.
+        packing: &'static str,
         /// How many bytes could be unpacked.
         offset: u64,
         /// What the decoder said.
@@ -72,6 +74,14 @@ pub enum Error {
     Format {
         /// The file's name.
         file: String,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// A mapping does not fit its standard.
+    #[error("mapping {mapping}: {why}")]
+    Mapping {
+        /// Its name.
+        mapping: String,
         /// What is wrong and what to do.
         why: String,
     },
@@ -165,7 +175,8 @@ impl Error {
             | Self::Header { .. }
             | Self::WrongByte { .. }
             | Self::RecordTooLong { .. }
-            | Self::Gzip { .. }
+            | Self::Unpacking { .. }
+            | Self::Mapping { .. }
             | Self::Format { .. } => ErrorCode::SchemaViolation,
             Self::FileTooLarge { .. } => ErrorCode::LimitExceeded,
             Self::Io { source, .. } if is_full(source) => ErrorCode::StorageFull,

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use schemas::mapping::Mapping;
 use schemas::quality::{QualityRule, RuleVerdict};
 use schemas::standard::DataStandard;
 
-use crate::ingest::{Format, Ingest, Plan, Source, Unwatched};
+use crate::ingest::{FaultCount, Format, Ingest, Plan, RowFault, Source, Unwatched};
 use crate::{Error, quality, tables};
 
 /// What was measured.
@@ -21,6 +22,10 @@ pub struct Measured {
     pub rows: u64,
     /// Rows that do not.
     pub quarantined_rows: u64,
+    /// The first faults.
+    pub faults: Vec<RowFault>,
+    /// How often each rule was broken.
+    pub counts: Vec<FaultCount>,
     /// Bytes of the Parquet files.
     pub bytes: u64,
     /// Reading, checking and writing.
@@ -46,7 +51,22 @@ pub async fn measure(
     dir: &Path,
     workers: usize,
 ) -> Result<Measured, Error> {
-    let plan = Plan::compile(standard, &BTreeSet::new())?;
+    measure_mapped(file, standard, None, rules, dir, workers).await
+}
+
+/// The same of a file that a mapping turns into rows of the standard.
+///
+/// # Errors
+/// As [`measure`]; [`Error::Mapping`] when the mapping does not fit the standard.
+pub async fn measure_mapped(
+    file: &Path,
+    standard: &DataStandard,
+    mapping: Option<&Mapping>,
+    rules: &[QualityRule],
+    dir: &Path,
+    workers: usize,
+) -> Result<Measured, Error> {
+    let plan = Plan::compile_mapped(standard, &BTreeSet::new(), mapping)?;
     let staging = dir.join("staging");
     std::fs::create_dir_all(&staging).map_err(Error::io("create the staging folder"))?;
     let name = file
@@ -83,6 +103,8 @@ pub async fn measure(
     Ok(Measured {
         rows: staged.rows,
         quarantined_rows: staged.quarantined_rows,
+        faults: staged.faults,
+        counts: staged.counts,
         bytes: staged.files.iter().map(|file| file.bytes).sum(),
         ingest: ingested,
         quality: judged,

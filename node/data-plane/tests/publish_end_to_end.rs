@@ -324,6 +324,7 @@ async fn a_publish_that_died_at_any_point_is_finished_once() {
             dataset: dataset_id("moves"),
             staged,
             file_name: "moves.csv".to_owned(),
+            mapping: None,
             intent: intent.clone(),
         };
         let new = NewJob {
@@ -377,4 +378,123 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// The same moves as another system writes them.
+const FOREIGN: &str = "箱号;作业日期;标准箱;备注\nCSQU3054383;24-11-2026;2,0;\n\
+                       MSCU1234567;31-11-2026;1,0;x\n";
+
+fn foreign() -> serde_json::Value {
+    json!({
+        "id": "terminal", "title": { "zh": "码头系统", "en": "The terminal's system" },
+        "columns": {
+            "box_number": { "from": ["箱号"], "steps": ["trim"] },
+            "day": { "from": ["作业日期"], "steps": [
+                { "time": { "patterns": ["DD-MM-YYYY"], "write": "DATE", "offset": null } }] },
+            "teu": { "from": ["标准箱"], "steps": [
+                { "piece": { "separator": ",", "number": 1 } }] },
+        },
+        "ignored": ["备注"],
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_says_what_a_publish_would_keep_out_and_publishes_nothing() {
+    let mut provider = Provider::start().await;
+    let token = provider.sign_in("steward");
+    let query = "file=moves.csv&standard=moves&edition=1";
+    let refused = provider.check(&token, query, "", FOREIGN).await;
+    assert_eq!(refused.status, StatusCode::OK);
+    assert_eq!(
+        refused.body["problem"]["code"], "SCHEMA_VIOLATION",
+        "{}",
+        refused.body
+    );
+    let mapping = foreign().to_string();
+    let checked = provider.check(&token, query, &mapping, FOREIGN).await;
+    let report = json!({
+        "rows": 2, "passed": 1, "kept_out": 1, "encoding": "UTF-8",
+        "counts": [{ "field": "day", "rule": "mapping", "count": 1 }],
+        "findings": [{ "row": 2, "fault": {
+            "field": "day", "rule": "mapping", "value": "31-11-2026",
+            "why": "no day or time in the mapping's patterns" } }],
+    });
+    assert_eq!(checked.body["report"], report, "{}", checked.body);
+    let twice = mapping.replacen("{", "{\"id\":\"again\",", 1);
+    let wrong = provider.check(&token, query, &twice, FOREIGN).await;
+    assert_eq!(
+        wrong.body["problem"]["code"], "SCHEMA_VIOLATION",
+        "{}",
+        wrong.body
+    );
+    let auditor = provider.sign_in("auditor");
+    let answer = provider.check(&auditor, query, "", GOOD).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.body);
+    let missing = "file=moves.csv&standard=moves&edition=2";
+    let answer = provider.check(&token, missing, "", GOOD).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.body);
+    let view = provider.world.catalog.view();
+    assert!(view.latest_version(&dataset_id("moves")).is_none());
+    assert!(
+        provider
+            .jobs
+            .list(&participant_id("port"), None, 1)
+            .unwrap()
+            .is_empty()
+    );
+    // The file goes when its check has ended, which may be after the answer has arrived.
+    publish_world::world::eventually("the staged files go", || async {
+        provider.staging_is_empty()
+    })
+    .await;
+    provider.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_another_form_is_published_with_a_mapping_of_the_card() {
+    let mut provider = Provider::start().await;
+    let token = provider.sign_in("steward");
+    let intent = provider.intent("steward", "moves", FOREIGN.as_bytes());
+    let query = ("key-1", "file=moves.csv&mapping=terminal");
+    let unknown = provider
+        .upload(&token, query, &intent, FOREIGN.as_bytes())
+        .await;
+    assert_eq!(unknown.status, StatusCode::BAD_REQUEST, "{}", unknown.body);
+    let id = dataset_id("moves");
+    let card = || provider.world.catalog.view().dataset(&id).unwrap().clone();
+    let revise = Command::MoveDataset {
+        dataset: id.clone(),
+        revision: card().revision,
+        to: DatasetState::Revising,
+    };
+    provider.world.person_does("steward", "port", revise).await;
+    let mut revised = card();
+    revised
+        .mappings
+        .push(serde_json::from_value(foreign()).unwrap());
+    let describe = Command::DescribeDataset {
+        dataset: Box::new(revised.clone()),
+    };
+    provider
+        .world
+        .person_does("steward", "port", describe)
+        .await;
+    let answer = provider
+        .upload(&token, query, &intent, FOREIGN.as_bytes())
+        .await;
+    let job = provider.ended(&job_of(&answer)).await;
+    assert_eq!(job.state, JobState::Succeeded, "{job:?}");
+    let view = provider.world.catalog.view();
+    let version = &view.latest_version(&id).unwrap().body;
+    assert_eq!((version.rows, version.quarantined_rows), (1, 1));
+    let applied = version.mapping.as_ref().unwrap();
+    let bytes = schemas::canonical::to_bytes(&revised.mappings[0]).unwrap();
+    assert_eq!(applied.mapping.as_str(), "terminal");
+    assert_eq!(applied.digest, crypto::Digest::of(&bytes));
+    let answer = provider.get(&token, "/api/v1/datasets/moves/preview").await;
+    assert_eq!(
+        answer.body["rows"],
+        json!([["CSQU3054383", "2026-11-24", null, "2"]])
+    );
+    provider.stop().await;
 }

@@ -249,15 +249,16 @@ mod tests {
         Some(tree.consistency(old, new).unwrap())
     }
 
-    fn check(
-        cases: &[(
-            &str,
-            Verdict,
-            Option<&Checkpoint>,
-            Option<ConsistencyProof>,
-            Checkpoint,
-        )],
-    ) {
+    /// What it is, what is said of it, what was seen before, the proof, and what comes.
+    type Case<'a> = (
+        &'a str,
+        Verdict,
+        Option<&'a Checkpoint>,
+        Option<ConsistencyProof>,
+        Checkpoint,
+    );
+
+    fn check(cases: &[Case<'_>]) {
         for (name, expected, seen, proof, next) in cases {
             let update = update(next.clone(), proof.clone());
             assert_eq!(judge(*seen, &update), *expected, "{name}");

@@ -268,15 +268,9 @@ async fn the_ledger_is_read_with_a_permit_and_checkpoints_are_witnessed() {
     let running = tokio::spawn(witness.run(stopping));
     for round in 0..2 {
         if round > 0 {
-            point
-                .record(
-                    LedgerEvent::Started {
-                        version: "0".to_owned(),
-                    },
-                    "t",
-                )
-                .await
-                .unwrap();
+            let version = "0".to_owned();
+            let event = LedgerEvent::Started { version };
+            point.record(event, "t").await.unwrap();
             point.checkpoint_now().await.unwrap();
         }
         world::eventually("the checkpoint is cosigned", || async {

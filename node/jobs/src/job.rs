@@ -8,7 +8,8 @@ use schemas::decision::Reason;
 use schemas::ledger_entry::LedgerIndex;
 use schemas::quality::QualityVerdict;
 use schemas::{
-    DatasetId, GrantId, JobId, ParticipantId, PersonId, ReleaseId, Signed, Timestamp, TransferId,
+    DatasetId, GrantId, JobId, MappingId, ParticipantId, PersonId, ReleaseId, Signed, Timestamp,
+    TransferId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,10 @@ pub enum JobKind {
         staged: String,
         /// Name of the file as its owner knows it.
         file_name: String,
+        /// The mapping of the dataset's card that the file is read with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(required = false)]
+        mapping: Option<MappingId>,
         /// What the steward signed.
         intent: Signed<PublishIntent>,
     },

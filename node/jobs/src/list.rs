@@ -479,16 +479,18 @@ fn is_same_request(a: &JobKind, b: &JobKind) -> bool {
             JobKind::Publish {
                 dataset,
                 file_name,
+                mapping,
                 intent,
                 staged: _,
             },
             JobKind::Publish {
                 dataset: d,
                 file_name: f,
+                mapping: m,
                 intent: i,
                 staged: _,
             },
-        ) => dataset == d && file_name == f && intent.body == i.body,
+        ) => dataset == d && file_name == f && mapping == m && intent.body == i.body,
         (JobKind::Transfer { .. }, JobKind::Transfer { .. }) => a == b,
         (JobKind::Publish { .. }, JobKind::Transfer { .. })
         | (JobKind::Transfer { .. }, JobKind::Publish { .. }) => false,

@@ -474,8 +474,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn one_application_is_answered_and_the_same_one_again_alike() {
+    #[tokio::test]
+    async fn one_application_is_answered_and_the_same_one_again_alike() {
         let scratch = tempfile::tempdir().unwrap();
         let (desk, invitation, joining) = desk(scratch.path());
         let numbers = BTreeSet::from([0, 1, 4]);
@@ -498,7 +498,7 @@ mod tests {
         let roots = std::fs::read_to_string(authority.join(init::ROOTS)).unwrap();
         let config = init::finish(&joining, &plan(), (&welcome, &roots)).unwrap();
         let written = crate::config::Config::read(&config).unwrap();
-        let settings = crate::Settings::resolve(&config, written).unwrap();
+        let settings = crate::Settings::resolve(&config, written).await.unwrap();
         assert_eq!(settings.catalog.raft_number, 5);
         let shown = settings.tls.certificates();
         let bound = &joining.application.node.transport_keys;

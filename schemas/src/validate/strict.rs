@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Value, Error> {
 /// The parser's sentence with line and column; for a repeated key, the key.
 pub fn strict_json(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Strict { depth: 0 }.deserialize(&mut reader)?;
+    let value = StrictJson::default().deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
@@ -40,12 +40,14 @@ fn unreadable(source: serde_json::Error) -> Error {
     refuse(format!("the schema cannot be read: {source}"))
 }
 
-#[derive(Clone, Copy)]
-struct Strict {
+/// Reads one JSON value as [`strict_json`] does, from any parser: for documents that are too
+/// large to be held.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StrictJson {
     depth: usize,
 }
 
-impl Strict {
+impl StrictJson {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth == SCHEMA_DEPTH_MAX {
             return Err(E::custom(format!("nested deeper than {SCHEMA_DEPTH_MAX}")));
@@ -56,14 +58,14 @@ impl Strict {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for StrictJson {
     type Value = Value;
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
         reader.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for StrictJson {
     type Value = Value;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

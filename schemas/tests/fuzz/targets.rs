@@ -13,6 +13,7 @@ use schemas::decision::{Decision, DecisionRequest, Facts, RowFilter};
 use schemas::export::Instrument;
 use schemas::format::Format;
 use schemas::ledger_entry::{Checkpoint, CheckpointUpdate, Cosignature, LedgerEntry};
+use schemas::mapping::Mapping;
 use schemas::participant::{Node, Participant, Person};
 use schemas::policy_set::PolicySet;
 use schemas::request::{AccessRequest, Contract, Grant, RequestDecision};
@@ -47,6 +48,7 @@ pub(crate) fn record(bytes: &[u8]) -> bool {
         one::<Grant>,
         one::<Instrument>,
         one::<LedgerEntry>,
+        one::<Mapping>,
         one::<Node>,
         one::<Outcome>,
         one::<Participant>,

@@ -10,9 +10,7 @@ use crate::raft::opening::{Opened, open};
 use crate::state::{RecordKey, SNAPSHOT_FORMAT, SnapshotHeader};
 use crate::{Clock, Options};
 
-#[expect(dead_code, reason = "each test uses a part of the world")]
-#[path = "../../../tests/raft_world/mod.rs"]
-mod raft_world;
+use crate::raft::tests::raft_world;
 use raft_world::{World, assert_applied, eventually, found_three, options, participant, register};
 
 /// A state at an index with these participants and names.
@@ -67,7 +65,8 @@ fn members_are_compared_at_the_newest_index_that_both_keep() {
 #[test]
 fn the_record_that_was_changed_is_missing_or_is_too_many_is_named() {
     let ours = [("a", "A"), ("b", "B"), ("c", "C")];
-    let theirs: [(&[(&str, &str)], &str, bool, bool); 3] = [
+    type Theirs<'a> = (&'a [(&'a str, &'a str)], &'a str, bool, bool);
+    let theirs: [Theirs<'_>; 3] = [
         (
             &[("a", "A"), ("b", "another"), ("c", "C")],
             "participant/b",

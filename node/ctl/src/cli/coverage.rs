@@ -64,7 +64,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     (
         "dataset_findings",
         "/datasets/{id}/findings",
-        "dataset check calls",
+        "dataset check-card calls",
     ),
     (
         "resource_code_next",

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use schemas::dataset::{DatasetState, Grade, ShareAttribute, UpdateCycle};
 use schemas::grading::ImpactAnswer;
 use schemas::rule_pack::{ImpactDegree, ImpactObject};
-use schemas::{DatasetId, JobId, ParticipantId, StandardId};
+use schemas::{DatasetId, JobId, MappingId, ParticipantId, StandardId};
 
 use super::{FromFile, Paging, code};
 
@@ -40,8 +40,8 @@ pub(crate) enum Dataset {
         state: DatasetState,
     },
     /// What is filled in wrongly in a card: one of the catalog, or a file before it is sent.
-    #[command(after_help = "Example: kouanctl dataset check gd.port.calls")]
-    Check {
+    #[command(after_help = "Example: kouanctl dataset check-card gd.port.calls")]
+    CheckCard {
         /// Which.
         #[arg(required_unless_present = "file", conflicts_with = "file")]
         id: Option<DatasetId>,
@@ -70,6 +70,12 @@ pub(crate) enum Dataset {
     /// Publish a file as the next version: sign what it is, send it, wait for the verdict.
     #[command(after_help = "Example: kouanctl dataset publish gd.port.calls calls.csv")]
     Publish(Publish),
+    /// Read a file and check every row, and publish nothing: what would be kept out, and why.
+    #[command(
+        after_help = "Example: kouanctl dataset check calls.xml --standard port-calls \
+        --mapping calls.json\nExits with 6 when a row does not follow the standard."
+    )]
+    Check(Check),
     /// Published versions, oldest first.
     #[command(after_help = "Example: kouanctl dataset versions gd.port.calls")]
     Versions {
@@ -77,6 +83,12 @@ pub(crate) enum Dataset {
         id: DatasetId,
         #[command(flatten)]
         paging: Paging,
+    },
+    /// The latest version by the indicators of GB/T 36344, each with its formula and its basis.
+    #[command(after_help = "Example: kouanctl dataset scorecard gd.port.calls")]
+    Scorecard {
+        /// Of which dataset.
+        id: DatasetId,
     },
     /// Rows that a publish job kept out, with the reasons.
     #[command(after_help = "Example: kouanctl dataset quarantine j-7f3a -o csv > rows.csv")]
@@ -148,9 +160,12 @@ pub(crate) struct Find {
 pub(crate) struct Publish {
     /// Of which dataset.
     pub(crate) id: DatasetId,
-    /// CSV, NDJSON or what else its standard reads.
+    /// CSV, JSON, XML, XLSX or Parquet; its ending says which.
     pub(crate) path: PathBuf,
-    /// Its encoding: UTF-8, GB18030, UTF-16LE, UTF-16BE; found out when absent.
+    /// The mapping of the dataset's card that it is read with.
+    #[arg(long)]
+    pub(crate) mapping: Option<MappingId>,
+    /// Its encoding: UTF-8, GB18030, Big5, UTF-16LE, UTF-16BE; found out when absent.
     #[arg(long)]
     pub(crate) encoding: Option<String>,
     /// Come back when the file has arrived, and do not wait for the verdict.
@@ -159,6 +174,24 @@ pub(crate) struct Publish {
     /// Makes a retry the same job; random when absent.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// CSV, JSON, XML, XLSX or Parquet; its ending says which.
+    pub(crate) path: PathBuf,
+    /// The data standard that its rows should follow.
+    #[arg(long)]
+    pub(crate) standard: StandardId,
+    /// Its edition, from 1.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) edition: u32,
+    /// A mapping file (JSON), where the file is not of the standard's own form.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Its encoding: UTF-8, GB18030, Big5, UTF-16LE, UTF-16BE; found out when absent.
+    #[arg(long)]
+    pub(crate) encoding: Option<String>,
 }
 
 /// Parses `OBJECT=DEGREE:REASON`.

@@ -6,19 +6,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use schemas::command::Command;
-use schemas::dataset::{Dataset as Card, DatasetState};
-use schemas::quality::Severity;
+use schemas::dataset::{Dataset as Card, DatasetState, DatasetVersion};
+use schemas::mapping::Mapping;
+use schemas::quality::{Severity, scorecard};
 use schemas::resource::{self, CatalogFinding, Neighbours};
 use schemas::standard::DataStandard;
-use schemas::{DatasetId, JobId};
+use schemas::{DatasetId, JobId, StandardEdition};
 use serde_json::{Map, Value, json};
 
 use super::{Desk, job, parse};
 use crate::Error;
 use crate::cli::Paging;
-use crate::cli::dataset::{Dataset, Find, Publish};
-use crate::client::{Call, Client, Upload, Verb, query};
-use crate::files::read_record;
+use crate::cli::dataset::{Check, Dataset, Find, Publish};
+use crate::client::{Call, Check as Checked, Client, Upload, Verb, query};
+use crate::files::{read_record, read_text};
 use crate::output::{Column, Kind};
 
 const CARDS: &[Column] = &[
@@ -85,6 +86,44 @@ const FINDINGS: &[Column] = &[
     Column::text("col-advice", "advice"),
 ];
 
+const FAULTS: &[Column] = &[
+    Column::number("col-row", "row"),
+    Column::text("col-field", "fault.field"),
+    Column::text("col-rule", "fault.rule"),
+    Column::text("col-value", "fault.value"),
+    Column::text("col-why", "fault.why"),
+];
+
+const COUNTS: &[Column] = &[
+    Column::text("col-field", "field"),
+    Column::text("col-rule", "rule"),
+    Column::number("col-failed", "count"),
+];
+
+const REPORT: &[Column] = &[
+    Column::number("col-rows", "rows"),
+    Column::number("col-quarantined", "kept_out"),
+    Column::text("col-encoding", "encoding"),
+];
+
+const SCORECARD: &[Column] = &[
+    Column::text("col-indicator", "indicator"),
+    Column::text("col-title", "title"),
+    Column {
+        header: "col-score",
+        path: "score",
+        kind: Kind::Share,
+    },
+    Column::number("col-evaluated", "evaluated"),
+    Column::number("col-failed", "failed"),
+    Column::text("col-formula", "formula"),
+    Column {
+        header: "col-basis",
+        path: "basis",
+        kind: Kind::Count,
+    },
+];
+
 /// Rows that the data listener gives at most in one answer.
 const ROWS_PAGE: usize = 100;
 
@@ -104,7 +143,7 @@ pub(super) fn run(it: Dataset, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
             desk.changed(&id, &answer)
         }
         Dataset::Move { id, state } => move_to(id, state, desk),
-        Dataset::Check { id, file } => check(id.as_ref(), file.as_deref(), desk),
+        Dataset::CheckCard { id, file } => check_card(id.as_ref(), file.as_deref(), desk),
         Dataset::Code { classification } => {
             desk.show(&format!("/resource-codes/{classification}"), CODES)
         }
@@ -115,9 +154,11 @@ pub(super) fn run(it: Dataset, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
             desk.terminal.record(ASSESSED, &assessed)
         }
         Dataset::Publish(it) => publish(it, desk),
+        Dataset::Check(it) => check(it, desk),
         Dataset::Versions { id, paging } => {
             desk.list(&format!("/datasets/{id}/versions"), VERSIONS, paging)
         }
+        Dataset::Scorecard { id } => show_scorecard(&id, desk),
         Dataset::Quarantine { job, paging } => quarantine(&job, paging, desk),
         Dataset::Preview { id, paging } => preview(&id, paging, desk),
         Dataset::Standards(paging) => desk.list("/standards", STANDARDS, paging),
@@ -189,7 +230,7 @@ fn move_to(id: DatasetId, to: DatasetState, desk: &mut Desk<'_, '_>) -> Result<(
 }
 
 /// Prints the findings of a card; one that blocks is a check that failed.
-fn check(
+fn check_card(
     id: Option<&DatasetId>,
     file: Option<&Path>,
     desk: &mut Desk<'_, '_>,
@@ -219,6 +260,7 @@ fn publish(it: Publish, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
     let Publish {
         id: dataset,
         path,
+        mapping,
         encoding,
         no_wait,
         ..
@@ -227,6 +269,7 @@ fn publish(it: Publish, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
         dataset,
         path,
         encoding,
+        mapping,
         key,
     };
     let queued = desk.client.upload(&upload)?;
@@ -235,6 +278,66 @@ fn publish(it: Publish, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
     }
     let id = queued["id"].as_str().unwrap_or_default().to_owned();
     job::wait(&id, desk)
+}
+
+/// Shows what a publish would keep out; fails as a check when that is anything.
+fn check(it: Check, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    let mapping = match &it.mapping {
+        None => Vec::new(),
+        Some(path) => {
+            // Read here too: a mistake in it is named before a large file is sent.
+            let text = read_text(path)?;
+            let mapping: Mapping =
+                serde_json::from_str(&text).map_err(|e| Error::input(path.display(), e))?;
+            mapping
+                .check(&|_| true)
+                .map_err(|e| Error::input(path.display(), e))?;
+            text.into_bytes()
+        }
+    };
+    let report = desk.client.check(&Checked {
+        path: it.path,
+        standard: StandardEdition {
+            standard: it.standard,
+            edition: it.edition,
+        },
+        mapping,
+        encoding: it.encoding,
+    })?;
+    if desk.terminal.is_table() {
+        for (columns, key) in [(FAULTS, "findings"), (COUNTS, "counts")] {
+            if let Some(items) = report[key].as_array().filter(|it| !it.is_empty()) {
+                desk.terminal.whole(columns, items)?;
+            }
+        }
+    }
+    desk.terminal.record(REPORT, &report)?;
+    let number = |key: &str| report[key].as_u64().unwrap_or(0);
+    match number("kept_out") {
+        0 => Ok(()),
+        kept_out => Err(Error::RowsKeptOut {
+            kept_out,
+            rows: number("rows"),
+        }),
+    }
+}
+
+/// What is not assessable is said, not shown as whole.
+fn show_scorecard(id: &DatasetId, desk: &mut Desk<'_, '_>) -> Result<(), Error> {
+    let versions = desk
+        .client
+        .list(&format!("/datasets/{id}/versions"), None)?;
+    let Some(last) = versions.items.last() else {
+        return Err(Error::input(id, "no version is published"));
+    };
+    let version: DatasetVersion = parse(last["body"].clone())?;
+    let card = scorecard(&version.verdict, version.rows, version.quarantined_rows);
+    let unknown = card.iter().filter(|it| it.score.is_none()).count();
+    let items: Vec<Value> = parse(json!(card))?;
+    desk.terminal.whole_or_list(SCORECARD, &items)?;
+    desk.terminal
+        .note("note-not-assessable", &[("count", &unknown)]);
+    Ok(())
 }
 
 /// All quarantined rows that were asked for; the data listener gives a hundred at a time.

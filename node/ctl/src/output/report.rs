@@ -63,6 +63,9 @@ fn what(terminal: &Terminal, error: &Error) -> String {
         Error::JobCancelled { job } => say("err-job-cancelled", &[("job", job)]),
         Error::KeyNeeded => say("err-key-needed", &[]),
         Error::NotFilledIn { failed } => say("err-not-filled-in", &[("failed", failed)]),
+        Error::RowsKeptOut { kept_out, rows } => {
+            say("err-kept-out", &[("count", kept_out), ("rows", rows)])
+        }
         Error::NotVerified { failed, all } => {
             say("err-not-verified", &[("failed", failed), ("all", all)])
         }
@@ -84,6 +87,7 @@ fn remedy(error: &Error) -> Option<&'static str> {
         Error::Missing { .. } => Some("fix-missing"),
         Error::KeyNeeded => Some("fix-key-needed"),
         Error::NotFilledIn { .. } => Some("fix-not-filled-in"),
+        Error::RowsKeptOut { .. } => Some("fix-kept-out"),
         Error::NotVerified { .. } => Some("fix-not-verified"),
         Error::Unreachable { .. } => Some("fix-unreachable"),
         Error::TimedOut { .. } => Some("fix-timed-out"),

@@ -62,6 +62,40 @@ impl Blocks {
         }
     }
 
+    /// Finds out what stands between fields: of `candidates` the one under which most names of
+    /// the header are `known`, the first of those that do equally well.
+    pub(crate) fn find_delimiter(
+        &mut self,
+        candidates: &[u8],
+        known: &dyn Fn(&str) -> bool,
+    ) -> Result<u8, Error> {
+        self.fill()?;
+        let ending = self.ending();
+        let mut best = (0, candidates.first().copied().unwrap_or(b','));
+        for delimiter in candidates {
+            let (mut at, mut count) = (0, 0);
+            while at < self.carried.len() {
+                match record::read(&self.carried, at, *delimiter, ending, &mut self.spans) {
+                    Found::Record { next } if record::is_blank(&self.spans) => at = next,
+                    Found::Record { .. } => {
+                        let text = |span: &Span| {
+                            let raw = self.carried.get(span.start..span.end).unwrap_or_default();
+                            String::from_utf8_lossy(raw).into_owned()
+                        };
+                        count = self.spans.iter().filter(|span| known(&text(span))).count();
+                        break;
+                    }
+                    Found::BadQuoting { .. } | Found::TooLong | Found::Unfinished => break,
+                }
+            }
+            if count > best.0 {
+                best = (count, *delimiter);
+            }
+        }
+        self.layout = Layout::Csv { delimiter: best.1 };
+        Ok(best.1)
+    }
+
     /// Reads the header: the names of the columns as they are written. `None` for an empty file.
     pub(crate) fn header(&mut self) -> Result<Option<Vec<String>>, Error> {
         let Layout::Csv { delimiter } = self.layout else {
@@ -140,6 +174,16 @@ impl Blocks {
         };
         self.offset += super::source::as_u64(block.text.len());
         Ok(Some(block))
+    }
+
+    /// Hands out all blocks for as long as they are taken.
+    pub(crate) fn each(mut self, emit: &mut dyn FnMut(Block) -> bool) -> Result<(), Error> {
+        while let Some(block) = self.next()? {
+            if !emit(block) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Where the last record that is whole ends.

@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 
 use super::blocks::Block;
 use super::encoding::Charset;
+use super::mapped;
 use super::plan::Plan;
+use super::raw::{RawRows, Sink};
 use super::record::{self, Ending, Found, RECORD_BYTES_MAX, Span, Writing};
 use super::rows::{Judged, Rows};
 use super::source::as_u64;
@@ -23,6 +25,8 @@ pub(crate) struct CsvFile<'a> {
     /// Column of each field; none for fields that are left out.
     pub(crate) places: &'a [Option<usize>],
     pub(crate) charset: Charset,
+    /// Between its fields.
+    pub(crate) delimiter: u8,
 }
 
 impl CsvFile<'_> {
@@ -37,23 +41,35 @@ impl CsvFile<'_> {
             text,
             has_nul: memchr(0, bytes).is_some(),
         };
-        let missing: Vec<usize> = (0..self.plan.columns.len())
-            .filter(|column| !self.places.contains(&Some(*column)))
-            .collect();
+        if self.plan.mapper().is_some() {
+            let mut raw = RawRows::new(self.plan.field_names().len());
+            self.read(&held, &mut raw)?;
+            return mapped::judge(self.plan, &raw.finish());
+        }
         let mut rows = Rows::new(
             self.plan,
             bytes.len() / (self.header.len() * 6).max(16) + 16,
         );
+        let starts = self.read(&held, &mut rows)?;
+        rows.judge(&mut |row| self.original(text, starts.get(row).copied().unwrap_or_default()))
+    }
+
+    /// Reads all records; returns where those that are rows begin.
+    fn read(&self, held: &Held<'_>, rows: &mut impl Sink) -> Result<Vec<usize>, Error> {
+        let (text, bytes) = (held.text, held.text.as_bytes());
+        let missing: Vec<usize> = (0..self.plan.field_names().len())
+            .filter(|column| !self.places.contains(&Some(*column)))
+            .collect();
         let mut starts: Vec<usize> = Vec::new();
         let mut spans: Vec<Span> = Vec::with_capacity(self.header.len());
         let mut at = 0;
         while at < bytes.len() {
-            let found = record::read(bytes, at, self.plan.delimiter, Ending::Complete, &mut spans);
+            let found = record::read(bytes, at, self.delimiter, Ending::Complete, &mut spans);
             match found {
                 Found::Record { next } => {
                     if !record::is_blank(&spans) {
                         let line = text.get(at..next).unwrap_or_default();
-                        if self.read_row(&held, line, &spans, &mut rows) {
+                        if self.read_row(held, line, &spans, rows) {
                             missing.iter().for_each(|column| rows.push_null(*column));
                             rows.end_row();
                             starts.push(at);
@@ -77,11 +93,11 @@ impl CsvFile<'_> {
                 }
             }
         }
-        rows.judge(&mut |row| self.original(text, starts.get(row).copied().unwrap_or_default()))
+        Ok(starts)
     }
 
     /// Puts a record's fields into their columns; `false` when it is rejected as a whole.
-    fn read_row(&self, held: &Held<'_>, line: &str, spans: &[Span], rows: &mut Rows<'_>) -> bool {
+    fn read_row(&self, held: &Held<'_>, line: &str, spans: &[Span], rows: &mut impl Sink) -> bool {
         if spans.len() != self.places.len() {
             let why = format!(
                 "{} fields, the header has {}",
@@ -106,7 +122,7 @@ impl CsvFile<'_> {
     /// The values of the record at `start`, under the names of the file's header.
     fn original(&self, text: &str, start: usize) -> Map<String, Value> {
         let mut spans = Vec::new();
-        let delimiter = self.plan.delimiter;
+        let delimiter = self.delimiter;
         record::read(
             text.as_bytes(),
             start,
@@ -130,7 +146,7 @@ impl CsvFile<'_> {
         let mut spans = Vec::new();
         let (mut from, mut row) = (0, 1);
         loop {
-            let delimiter = self.plan.delimiter;
+            let delimiter = self.delimiter;
             match record::read(&block.text, from, delimiter, Ending::Complete, &mut spans) {
                 Found::Record { next } | Found::BadQuoting { next } if next <= at => {
                     row += u64::from(!record::is_blank(&spans));

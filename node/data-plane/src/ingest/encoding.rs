@@ -3,7 +3,7 @@
 //! It does not replace what it cannot read: a wrong byte is an error that names row and offset,
 //! because a replacement character in a name or a code is a wrong value that nobody sees.
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, GB18030, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{BIG5, Decoder, DecoderResult, Encoding, GB18030, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::source::{Source, Unpacked, as_u64};
 use crate::Error;
@@ -15,6 +15,8 @@ pub enum Charset {
     Utf8,
     /// GB18030-2022, and with it GBK and GB 2312.
     Gb18030,
+    /// Big5 with the characters of Hong Kong (HKSCS), as the WHATWG reads it.
+    Big5,
     /// UTF-16, low byte first, as spreadsheets save "Unicode text".
     Utf16Le,
     /// UTF-16, high byte first.
@@ -23,7 +25,13 @@ pub enum Charset {
 
 impl Charset {
     /// Every encoding.
-    pub const ALL: &'static [Self] = &[Self::Utf8, Self::Gb18030, Self::Utf16Le, Self::Utf16Be];
+    pub const ALL: &'static [Self] = &[
+        Self::Utf8,
+        Self::Gb18030,
+        Self::Big5,
+        Self::Utf16Le,
+        Self::Utf16Be,
+    ];
 
     /// Its name in messages and parameters.
     #[must_use]
@@ -31,6 +39,7 @@ impl Charset {
         match self {
             Self::Utf8 => "UTF-8",
             Self::Gb18030 => "GB18030",
+            Self::Big5 => "Big5",
             Self::Utf16Le => "UTF-16LE",
             Self::Utf16Be => "UTF-16BE",
         }
@@ -43,6 +52,7 @@ impl Charset {
         match text.to_ascii_uppercase().as_str() {
             "UTF-8" | "UTF8" => Some(Self::Utf8),
             "GB18030" | "GBK" | "GB2312" => Some(Self::Gb18030),
+            "BIG5" | "BIG5-HKSCS" => Some(Self::Big5),
             "UTF-16LE" => Some(Self::Utf16Le),
             "UTF-16BE" => Some(Self::Utf16Be),
             _ => None,
@@ -53,6 +63,7 @@ impl Charset {
         match self {
             Self::Utf8 => UTF_8,
             Self::Gb18030 => GB18030,
+            Self::Big5 => BIG5,
             Self::Utf16Le => UTF_16LE,
             Self::Utf16Be => UTF_16BE,
         }
@@ -181,8 +192,11 @@ impl Text {
     }
 }
 
-/// What the whole file looks like, once it is known not to be UTF-8: GB18030 when all of it can
-/// be read so and it does not look like UTF-8 with some wrong bytes in it.
+/// What the whole file looks like, once it is known not to be UTF-8: GB18030 or Big5 when all of
+/// it can be read so and it does not look like UTF-8 with some wrong bytes in it.
+///
+/// Most of Big5 is valid GB18030 too. The second byte tells them apart: in Big5 two of five are
+/// below 0x80, in GB18030 only those of characters that GB 2312 does not have, which are rare.
 ///
 /// UTF-8 Chinese is mostly valid GB18030 too, only other characters: taking a mixed file for
 /// GB18030 would publish mojibake. So valid three-byte characters are counted against wrong bytes;
@@ -198,6 +212,8 @@ pub(crate) fn suspected(source: &Source) -> Result<Option<Charset>, Error> {
     buffer[..found].copy_from_slice(&head[..found]);
     let mut carried = found;
     let mut gb = Some(GB18030.new_decoder_without_bom_handling());
+    let mut big5 = Some(BIG5.new_decoder_without_bom_handling());
+    let mut pairs = Pairs::default();
     let mut text = String::with_capacity(STEP_BYTES * 4);
     let (mut characters, mut wrong) = (0_u64, 0_u64);
     loop {
@@ -209,12 +225,46 @@ pub(crate) fn suspected(source: &Source) -> Result<Option<Charset>, Error> {
             wrong += u64::from(!chunk.invalid().is_empty());
         }
         gb = gb.and_then(|decoder| read_all(decoder, all, is_last, &mut text));
+        big5 = big5.and_then(|decoder| read_all(decoder, all, is_last, &mut text));
+        pairs.count(all);
         carried = 0;
         if is_last {
             break;
         }
     }
-    Ok((gb.is_some() && wrong > characters).then_some(Charset::Gb18030))
+    let found = match (gb.is_some(), big5.is_some()) {
+        (true, true) if pairs.are_big5() => Some(Charset::Big5),
+        (true, _) => Some(Charset::Gb18030),
+        (false, true) => Some(Charset::Big5),
+        (false, false) => None,
+    };
+    Ok(found.filter(|_| wrong > characters))
+}
+
+/// Characters of two bytes, and those whose second byte is below 0x80.
+#[derive(Debug, Default)]
+struct Pairs {
+    all: u64,
+    low: u64,
+    /// First byte of a pair that the next piece of the file completes.
+    open: bool,
+}
+
+impl Pairs {
+    fn count(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if self.open {
+                self.all += 1;
+                self.low += u64::from((0x40..0x7f).contains(byte));
+            }
+            self.open = !self.open && *byte >= 0x80;
+        }
+    }
+
+    /// More than a sixth: between the two kinds of text, far from both.
+    fn are_big5(&self) -> bool {
+        self.low * 6 > self.all
+    }
 }
 
 /// The decoder, if it could read all of `raw`.

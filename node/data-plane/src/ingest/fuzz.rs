@@ -76,7 +76,7 @@ pub fn upload_text(bytes: &[u8]) -> bool {
             continue;
         };
         is_valid = true;
-        if bytes.starts_with(&[0x1f, 0x8b]) {
+        if bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
             continue;
         }
         if charset == Charset::Utf8 {
@@ -115,7 +115,7 @@ pub fn csv_file(bytes: &[u8]) -> bool {
 
 /// The same of NDJSON.
 pub fn ndjson_file(bytes: &[u8]) -> bool {
-    file(bytes, Format::Ndjson)
+    file(bytes, Format::Json)
 }
 
 /// The same of Parquet.

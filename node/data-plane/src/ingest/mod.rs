@@ -20,15 +20,22 @@ mod encoding;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod json;
+mod mapped;
 mod ndjson;
 pub(crate) mod plan;
 pub(crate) mod quarantine;
+mod raw;
 mod record;
 mod rows;
 pub(crate) mod source;
+mod text;
 mod typed;
 mod work;
 pub(crate) mod write;
+mod xlsx;
+mod xml;
+mod zip;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +44,7 @@ use std::path::{Path, PathBuf};
 
 pub use encoding::Charset;
 pub use plan::Plan;
-pub use quarantine::{Fault, JOB_FINDINGS_MAX, QUARANTINE_BYTES_MAX, RowFault};
+pub use quarantine::{Fault, FaultCount, JOB_FINDINGS_MAX, QUARANTINE_BYTES_MAX, RowFault};
 pub use record::RECORD_BYTES_MAX;
 pub use source::{Source, UNPACKED_BYTES_MAX};
 pub use write::StagedFile;
@@ -54,25 +61,37 @@ pub const WORKERS_MAX: usize = 8;
 pub enum Format {
     /// Delimited text with a header (RFC 4180).
     Csv,
-    /// One JSON object a line.
-    Ndjson,
+    /// One JSON object a line, or one array of objects.
+    Json,
     /// Apache Parquet.
     Parquet,
+    /// XML whose elements are rows.
+    Xml,
+    /// A sheet of a workbook (ECMA-376).
+    Xlsx,
 }
 
 impl Format {
-    /// The kind by the file's name, with or without `.gz`; CSV when the name says nothing.
+    /// The kind by the file's name, with or without `.gz` or `.zst`; CSV when the name says
+    /// nothing.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let name = name
+            .strip_suffix(".gz")
+            .or_else(|| name.strip_suffix(".zst"))
+            .unwrap_or(&name);
         if name.ends_with(".parquet") {
             Self::Parquet
+        } else if name.ends_with(".xml") {
+            Self::Xml
+        } else if [".xlsx", ".xlsm"].iter().any(|end| name.ends_with(end)) {
+            Self::Xlsx
         } else if [".ndjson", ".jsonl", ".json"]
             .iter()
             .any(|end| name.ends_with(end))
         {
-            Self::Ndjson
+            Self::Json
         } else {
             Self::Csv
         }
@@ -130,6 +149,8 @@ pub struct Staged {
     pub quarantined_rows: u64,
     /// The first faults, at most [`JOB_FINDINGS_MAX`].
     pub faults: Vec<RowFault>,
+    /// How often each rule was broken.
+    pub counts: Vec<FaultCount>,
     /// The quarantine file, when there is one.
     pub quarantine: Option<PathBuf>,
     /// As what the file was read.
@@ -141,7 +162,7 @@ impl Ingest<'_> {
     ///
     /// # Errors
     /// What is wrong with the file as a whole ([`Error::Header`], [`Error::WrongByte`],
-    /// [`Error::RecordTooLong`], [`Error::Gzip`], [`Error::EmptyFile`] ...), the disk, or
+    /// [`Error::RecordTooLong`], [`Error::Unpacking`], [`Error::EmptyFile`] ...), the disk, or
     /// [`Error::Cancelled`]. Nothing staged is left behind then.
     pub fn run(&self, watch: &dyn Watch) -> Result<Staged, Error> {
         let first = work::run(self, self.charset, watch);

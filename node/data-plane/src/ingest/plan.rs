@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit};
 use schemas::format::Format;
+use schemas::mapping::{Layout, Mapping};
 use schemas::standard::{DataStandard, DateOrder, Reading};
 use schemas::validate::{FieldKind, RowSchema};
 
 use super::check::Rules;
+use super::mapped::Mapper;
 use crate::Error;
 
 /// How a column's values are read and held.
@@ -64,10 +66,14 @@ pub struct Plan {
     pub(crate) columns: Vec<Column>,
     pub(crate) schema: SchemaRef,
     pub(crate) reading: Reading,
-    pub(crate) delimiter: u8,
+    /// Between fields of CSV; found out when absent.
+    pub(crate) delimiter: Option<u8>,
     /// The row check, where the columns do not say everything.
     pub(crate) rows: Option<RowSchema>,
     required: Vec<bool>,
+    mapper: Option<Mapper>,
+    /// Fields of rows that are read as text: those of the mapping, or the columns.
+    fields: Vec<String>,
 }
 
 impl Plan {
@@ -76,45 +82,42 @@ impl Plan {
     /// # Errors
     /// [`Error::Standard`] when the standard does not compile.
     pub fn compile(standard: &DataStandard, masked: &BTreeSet<String>) -> Result<Self, Error> {
+        Self::compile_mapped(standard, masked, None)
+    }
+
+    /// The same for files that `mapping` turns into rows of the standard. It takes the place of
+    /// the standard's reading rules: those say how files of the standard itself are written.
+    ///
+    /// # Errors
+    /// As [`Self::compile`]; [`Error::Mapping`] when the mapping does not fit the standard.
+    pub fn compile_mapped(
+        standard: &DataStandard,
+        masked: &BTreeSet<String>,
+        mapping: Option<&Mapping>,
+    ) -> Result<Self, Error> {
         let refuse = |source: schemas::Error| Error::Standard {
             why: source.to_string(),
         };
         let rows = RowSchema::compile(standard).map_err(refuse)?;
-        let reading = standard.reading.clone();
-        let delimiter = match reading.delimiter {
-            None => b',',
-            Some(delimiter) => u8::try_from(delimiter)
-                .ok()
-                .filter(u8::is_ascii)
-                .ok_or_else(|| Error::Standard {
-                    why: "the delimiter is not ASCII".to_owned(),
-                })?,
+        let reading = match mapping {
+            None => standard.reading.clone(),
+            Some(mapping) => Reading {
+                delimiter: mapping.layout.delimiter,
+                ..Reading::default()
+            },
         };
-        let mut columns = Vec::with_capacity(rows.fields().len());
-        for field in rows.fields() {
-            let kind = match field.kind {
-                FieldKind::Text => Kind::Text,
-                FieldKind::Integer => Kind::Integer,
-                FieldKind::Number => Kind::Number,
-                FieldKind::Boolean => Kind::Boolean,
-                FieldKind::Date => {
-                    let order = reading.dates.get(&field.name).copied();
-                    Kind::Date(order.unwrap_or(DateOrder::Iso))
-                }
-                FieldKind::DateTime if field.constraints.format == Some(Format::LocalDateTime) => {
-                    Kind::Text
-                }
-                FieldKind::DateTime => Kind::Instant,
-            };
-            columns.push(Column {
-                name: field.name.clone(),
-                kind,
-                is_nullable: field.nullable,
-                rules: Rules::compile(field)?,
-                is_masked: masked.contains(&field.name),
-            });
-        }
-        let required = rows.fields().iter().map(|field| field.required).collect();
+        let delimiter = delimiter_of(&reading)?;
+        let columns = columns_of(&rows, &reading, masked)?;
+        let required: Vec<bool> = rows.fields().iter().map(|field| field.required).collect();
+        let facts = columns.iter().zip(&required).map(|(column, required)| {
+            let must = *required && !column.is_nullable;
+            (column.name.as_str(), must, column.is_masked)
+        });
+        let mapper = mapping.map(|it| Mapper::compile(it, facts)).transpose()?;
+        let names = match &mapper {
+            Some(mapper) => mapper.fields().to_vec(),
+            None => columns.iter().map(|column| column.name.clone()).collect(),
+        };
         let by_column = !rows.needs_row_check() && rows.fields().iter().all(|f| f.columnar);
         // Every column may be null in the table: what must have a value is the standard's to say,
         // and a later edition may say less without rewriting the table's schema.
@@ -129,7 +132,40 @@ impl Plan {
             delimiter,
             rows: (!by_column).then_some(rows),
             required,
+            mapper,
+            fields: names,
         })
+    }
+
+    /// The mapping, when there is one.
+    pub(crate) fn mapper(&self) -> Option<&Mapper> {
+        self.mapper.as_ref()
+    }
+
+    /// How rows and fields are found, where a mapping says so.
+    pub(crate) fn layout(&self) -> Option<&Layout> {
+        self.mapper.as_ref().map(|it| &it.mapping().layout)
+    }
+
+    /// Fields of rows that are read as text, in the order of their places.
+    pub(crate) fn field_names(&self) -> &[String] {
+        &self.fields
+    }
+
+    /// The place of a field of a row that is read as text.
+    pub(crate) fn field_place(&self, name: &str) -> Place {
+        match &self.mapper {
+            Some(mapper) => mapper.place(name),
+            None => self.place(name),
+        }
+    }
+
+    /// Whether a name in the file stands for values that may not be shown.
+    pub(crate) fn hides(&self, name: &str) -> bool {
+        match &self.mapper {
+            Some(mapper) => mapper.is_hidden(name),
+            None => matches!(self.place(name), Place::Column(at) if self.columns[at].is_masked),
+        }
     }
 
     /// The schema of the table.
@@ -174,42 +210,92 @@ impl Plan {
                 schemas::dataset::Dataset::COLUMNS_MAX
             ));
         }
-        let mut taken = vec![false; self.columns.len()];
+        let mut taken = vec![false; self.fields.len()];
         let mut places = Vec::with_capacity(header.len());
         for name in header {
-            match self.place(name) {
+            match self.field_place(name) {
                 Place::Dropped => places.push(None),
                 Place::Column(at) if taken[at] => {
                     return refuse(format!(
                         "column {:?} occurs twice; leave one out",
-                        self.columns[at].name
+                        self.fields[at]
                     ));
                 }
                 Place::Column(at) => {
                     taken[at] = true;
                     places.push(Some(at));
                 }
-                Place::Unknown => {
-                    return refuse(format!(
-                        "{:?} is no column of the standard; rename or drop it in the standard's \
-                         reading rules, or check the delimiter and the encoding",
-                        super::quarantine::cut(name)
-                    ));
-                }
+                Place::Unknown => return refuse(self.unknown(name)),
             }
         }
-        let missing = taken
-            .iter()
-            .zip(&self.required)
-            .position(|(taken, must)| *must && !taken);
-        if let Some(at) = missing {
+        let is_needed = |at: usize| self.mapper.is_some() || self.required[at];
+        if let Some(at) = (0..taken.len()).find(|at| !taken[*at] && is_needed(*at)) {
+            let who = if self.mapper.is_some() {
+                "the mapping takes it"
+            } else {
+                "the standard requires it"
+            };
             return refuse(format!(
-                "column {:?} is missing, and the standard requires it",
-                self.columns[at].name
+                "column {:?} is missing, and {who}",
+                self.fields[at]
             ));
         }
         Ok(places)
     }
+
+    fn unknown(&self, name: &str) -> String {
+        let name = super::quarantine::cut(name);
+        if self.mapper.is_some() {
+            return format!(
+                "{name:?} is no field that the mapping takes; map it or list it under `ignored`"
+            );
+        }
+        format!(
+            "{name:?} is no column of the standard; rename or drop it in the standard's reading \
+             rules, or check the delimiter and the encoding"
+        )
+    }
+}
+
+fn delimiter_of(reading: &Reading) -> Result<Option<u8>, Error> {
+    let Some(delimiter) = reading.delimiter else {
+        return Ok(None);
+    };
+    let ascii = u8::try_from(delimiter).ok().filter(u8::is_ascii);
+    ascii.map(Some).ok_or_else(|| Error::Standard {
+        why: "the delimiter is not ASCII".to_owned(),
+    })
+}
+
+fn columns_of(
+    rows: &RowSchema,
+    reading: &Reading,
+    masked: &BTreeSet<String>,
+) -> Result<Vec<Column>, Error> {
+    let column = |field: &schemas::validate::Field| {
+        let kind = match field.kind {
+            FieldKind::Text => Kind::Text,
+            FieldKind::Integer => Kind::Integer,
+            FieldKind::Number => Kind::Number,
+            FieldKind::Boolean => Kind::Boolean,
+            FieldKind::Date => {
+                let order = reading.dates.get(&field.name).copied();
+                Kind::Date(order.unwrap_or(DateOrder::Iso))
+            }
+            FieldKind::DateTime if field.constraints.format == Some(Format::LocalDateTime) => {
+                Kind::Text
+            }
+            FieldKind::DateTime => Kind::Instant,
+        };
+        Ok(Column {
+            name: field.name.clone(),
+            kind,
+            is_nullable: field.nullable,
+            rules: Rules::compile(field)?,
+            is_masked: masked.contains(&field.name),
+        })
+    };
+    rows.fields().iter().map(column).collect()
 }
 
 /// What a name in a file stands for.

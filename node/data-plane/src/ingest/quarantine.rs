@@ -3,6 +3,7 @@
 //! It does not decide what is kept out, and it never holds the values of columns that hold
 //! personal information: those are masked before they come here.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -77,6 +78,31 @@ pub(crate) struct Quarantine {
     bytes: u64,
     rows: u64,
     first: Vec<RowFault>,
+    counts: BTreeMap<(Option<String>, String), u64>,
+}
+
+/// What was found, over all rows that were kept out.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Rows that were kept out.
+    pub(crate) rows: u64,
+    /// The first faults, at most [`JOB_FINDINGS_MAX`].
+    pub(crate) first: Vec<RowFault>,
+    /// How often each rule was broken; a row counts once for each of its faults.
+    pub(crate) counts: Vec<FaultCount>,
+    /// The file, when there is one.
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// How often a rule was broken in one column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FaultCount {
+    /// The column, when it is one column's rule.
+    pub field: Option<String>,
+    /// The rule.
+    pub rule: String,
+    /// Values that broke it.
+    pub count: u64,
 }
 
 impl Quarantine {
@@ -87,6 +113,7 @@ impl Quarantine {
             bytes: 0,
             rows: 0,
             first: Vec::new(),
+            counts: BTreeMap::new(),
         }
     }
 
@@ -95,6 +122,9 @@ impl Quarantine {
         self.rows += 1;
         let row = before + rejected.row + 1;
         for fault in &rejected.faults {
+            // At most the columns of a standard times its rules.
+            let key = (fault.field.clone(), fault.rule.clone());
+            *self.counts.entry(key).or_default() += 1;
             if self.first.len() < JOB_FINDINGS_MAX {
                 self.first.push(RowFault {
                     row,
@@ -121,10 +151,18 @@ impl Quarantine {
             .map_err(Error::io("write the quarantine file"))
     }
 
-    /// Makes the file durable. Returns how many rows were kept out and the first faults.
-    pub(crate) fn finish(mut self) -> Result<(u64, Vec<RowFault>, Option<PathBuf>), Error> {
+    /// Makes the file durable. Returns what was found.
+    pub(crate) fn finish(mut self) -> Result<Found, Error> {
+        let counts = self.counts.into_iter();
+        let counts = counts.map(|((field, rule), count)| FaultCount { field, rule, count });
+        let found = Found {
+            rows: self.rows,
+            first: self.first,
+            counts: counts.collect(),
+            path: None,
+        };
         let Some(out) = self.out.take() else {
-            return Ok((self.rows, self.first, None));
+            return Ok(found);
         };
         let written = out
             .finish()
@@ -134,7 +172,10 @@ impl Quarantine {
             .map_err(|source| Error::io("close the quarantine file")(source.into_error()))?;
         file.sync_all()
             .map_err(Error::io("sync the quarantine file"))?;
-        Ok((self.rows, self.first, Some(self.path)))
+        Ok(Found {
+            path: Some(self.path),
+            ..found
+        })
     }
 
     fn open(&mut self) -> Result<&mut GzEncoder<BufWriter<File>>, Error> {

@@ -64,6 +64,12 @@ impl<'a> Rows<'a> {
 
     /// A row that cannot be put into columns at all.
     pub(crate) fn reject(&mut self, rule: &str, why: String, raw: &str) {
+        self.reject_at(self.seen, rule, why, raw);
+        self.seen += 1;
+    }
+
+    /// The same of a row whose number is known.
+    pub(crate) fn reject_at(&mut self, row: u64, rule: &str, why: String, raw: &str) {
         let mut values = Map::new();
         // Which part of such a row is personal nobody can tell, so one masked column hides it all.
         if !self.plan.columns.iter().any(|column| column.is_masked) {
@@ -76,11 +82,51 @@ impl<'a> Rows<'a> {
             why,
         };
         self.unreadable.push(Rejected {
-            row: self.seen,
+            row,
             faults: vec![fault],
             values,
         });
-        self.seen += 1;
+    }
+
+    /// The next value of a column that is made row by row, while other columns wait.
+    pub(crate) fn push_text_at(&mut self, column: usize, row: usize, text: &str) {
+        if self.plan.is_null(text) {
+            self.builders[column].push_null();
+        } else if let Err(why) = self.builders[column].push_text(text) {
+            self.fail_at(column, row, text, "type", why);
+        }
+    }
+
+    /// The value of a row could not be made.
+    pub(crate) fn fail_at(&mut self, column: usize, row: usize, text: &str, rule: &str, why: &str) {
+        self.failed.insert((column, row));
+        let column = &self.plan.columns[column];
+        let fault = fault(column, rule, Some(text), why.to_owned());
+        push(self.faults.entry(row).or_default(), fault);
+    }
+
+    /// All columns have got their values: which rows they are, and what is wrong with them as a
+    /// whole.
+    pub(crate) fn number(
+        &mut self,
+        numbers: &[u64],
+        seen: u64,
+        faults: &BTreeMap<usize, Vec<(String, String)>>,
+    ) {
+        self.numbers = numbers.to_vec();
+        self.seen = seen;
+        for (row, whys) in faults {
+            let found = self.faults.entry(*row).or_default();
+            for (rule, why) in whys {
+                let fault = Fault {
+                    field: None,
+                    rule: rule.clone(),
+                    value: None,
+                    why: why.clone(),
+                };
+                push(found, fault);
+            }
+        }
     }
 
     /// The next value of the row that is being read.
@@ -159,11 +205,7 @@ impl<'a> Rows<'a> {
     }
 
     fn fail(&mut self, column: usize, text: &str, why: &str) {
-        let row = self.numbers.len();
-        self.failed.insert((column, row));
-        let column = &self.plan.columns[column];
-        let fault = fault(column, "type", Some(text), why.to_owned());
-        push(self.faults.entry(row).or_default(), fault);
+        self.fail_at(column, self.numbers.len(), text, "type", why);
     }
 
     /// Judges the rows. `original` gives the values of a column row as the file has them.
@@ -246,10 +288,7 @@ fn push(faults: &mut Vec<Fault>, fault: Fault) {
 /// Takes the values of masked columns out, whatever the file calls them.
 fn mask(plan: &Plan, values: &mut Map<String, Value>) {
     for (name, value) in values.iter_mut() {
-        if let super::plan::Place::Column(at) = plan.place(name)
-            && plan.columns[at].is_masked
-            && !value.is_null()
-        {
+        if plan.hides(name) && !value.is_null() {
             *value = Value::from(MASKED);
         }
     }

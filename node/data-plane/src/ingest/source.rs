@@ -14,6 +14,10 @@ use crate::Error;
 /// file can unpack to any size, so the packed size limits nothing.
 pub const UNPACKED_BYTES_MAX: u64 = 64 << 30;
 
+/// Largest window of zstd that is unpacked: 128 MiB would be 27; this is 8 MiB, what its levels
+/// without `--long` use.
+const WINDOW_LOG_MAX: u32 = 23;
+
 /// How much is read from the file at once.
 const READ_BYTES: usize = 256 << 10;
 
@@ -60,24 +64,36 @@ impl Source {
         self.path.as_deref()
     }
 
-    /// Opens it and unpacks it when it begins as gzip does (RFC 1952, 2.3.1).
+    /// Opens it and unpacks it when it begins as gzip (RFC 1952, 2.3.1) or zstd does (RFC 8878,
+    /// 3.1.1).
     pub(crate) fn unpacked(&self) -> Result<Unpacked, Error> {
         let raw = (self.open)().map_err(Error::io("open the uploaded file"))?;
         let mut raw = BufReader::with_capacity(READ_BYTES, raw);
-        let mut head = [0_u8; 2];
+        let mut head = [0_u8; 4];
         let found = fill(&mut raw, &mut head).map_err(Error::io("read the uploaded file"))?;
-        let is_gzip = head[..found] == [0x1f, 0x8b];
+        let packing = match &head[..found] {
+            [0x1f, 0x8b, ..] => Some("gzip"),
+            [0x28, 0xb5, 0x2f, 0xfd] => Some("zstd"),
+            _ => None,
+        };
         let whole = std::io::Cursor::new(head[..found].to_vec()).chain(raw);
-        let inner: Box<dyn Read + Send> = if is_gzip {
-            Box::new(MultiGzDecoder::new(BufReader::with_capacity(
+        let inner: Box<dyn Read + Send> = match packing {
+            Some("gzip") => Box::new(MultiGzDecoder::new(BufReader::with_capacity(
                 READ_BYTES, whole,
-            )))
-        } else {
-            Box::new(whole)
+            ))),
+            Some(_) => {
+                let mut decoder = zstd::stream::read::Decoder::new(whole)
+                    .map_err(Error::io("unpack the uploaded file"))?;
+                decoder
+                    .window_log_max(WINDOW_LOG_MAX)
+                    .map_err(Error::io("unpack the uploaded file"))?;
+                Box::new(decoder)
+            }
+            None => Box::new(whole),
         };
         Ok(Unpacked {
             inner,
-            is_gzip,
+            packing,
             name: self.name.clone(),
             offset: 0,
         })
@@ -95,7 +111,7 @@ impl std::fmt::Debug for Source {
 /// A file's bytes, unpacked, counted and limited.
 pub(crate) struct Unpacked {
     inner: Box<dyn Read + Send>,
-    is_gzip: bool,
+    packing: Option<&'static str>,
     name: String,
     offset: u64,
 }
@@ -119,17 +135,14 @@ impl Unpacked {
                 Ok(0) => break,
                 Ok(read) => done += read,
                 Err(source) if source.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(source) if self.is_gzip => {
-                    let offset = self.offset.saturating_add(as_u64(done));
-                    return Err(Error::Gzip {
-                        file: self.name.clone(),
-                        offset,
-                        source,
-                    });
-                }
                 Err(source) => {
-                    return Err(Error::Io {
-                        what: "read the uploaded file",
+                    let Some(packing) = self.packing else {
+                        return Err(Error::io("read the uploaded file")(source));
+                    };
+                    return Err(Error::Unpacking {
+                        file: self.name.clone(),
+                        packing,
+                        offset: self.offset.saturating_add(as_u64(done)),
                         source,
                     });
                 }

@@ -241,6 +241,20 @@ fn the_encoding_is_told_from_the_bytes_and_a_declared_one_wins() {
 }
 
 #[test]
+fn the_delimiter_is_the_one_under_which_the_header_is_known() {
+    for delimiter in [',', ';', '\t', '|'] {
+        let text = format!("\ncode{delimiter}\"name\"\n440300{delimiter}深圳\n");
+        let (staged, rows, _) = ingest(&people(), "p.csv", text.as_bytes(), None).unwrap();
+        assert_eq!(
+            (staged.rows, staged.quarantined_rows),
+            (1, 0),
+            "{delimiter}"
+        );
+        assert_eq!(rows[0]["name"], "深圳", "{delimiter}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_says_where_and_what_to_do() {
     let gz = |bytes: &[u8]| {
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -277,9 +291,9 @@ fn a_file_that_cannot_be_read_says_where_and_what_to_do() {
             "header of p.csv: column \"name\" is missing, and the standard requires it",
         ),
         (
-            b"code;name\n440300;x\n",
+            b"code:name\n440300:x\n",
             None,
-            "header of p.csv: \"code;name\" is no column of the standard; rename or drop it in the \
+            "header of p.csv: \"code:name\" is no column of the standard; rename or drop it in the \
           standard's reading rules, or check the delimiter and the encoding",
         ),
         (&mixed, None, "p.csv, row 3, byte 45: not UTF-8"),
@@ -305,7 +319,7 @@ fn a_file_that_cannot_be_read_says_where_and_what_to_do() {
         assert_eq!(error.code(), schemas::code::ErrorCode::SchemaViolation);
     }
     let error = ingest(&people(), "p.csv.gz", &cut, None).unwrap_err();
-    assert!(matches!(error, Error::Gzip { .. }), "{error}");
+    assert!(matches!(error, Error::Unpacking { .. }), "{error}");
 }
 
 /// Bytes that are made when they are read.

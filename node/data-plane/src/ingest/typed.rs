@@ -2,15 +2,20 @@
 //!
 //! It does not take nested columns, and a value that the cast cannot carry is a fault of its row.
 
-use arrow::array::{Array, ArrayRef};
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, ArrayRef, AsArray as _, StringArray};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Map, Value};
 
+use super::mapped;
 use super::plan::{Kind, Plan};
+use super::raw::RawBlock;
 use super::rows::{Judged, Rows};
+use super::source::as_u64;
 use crate::Error;
 
 /// What the workers know of a Parquet file.
@@ -32,6 +37,9 @@ pub(crate) fn places(
         .map(|field| field.name().clone())
         .collect();
     let places = plan.places(file, &header)?;
+    if plan.mapper().is_some() {
+        return text_places(file, schema, places);
+    }
     for (field, place) in schema.fields().iter().zip(&places) {
         let Some(column) = place.map(|at| &plan.columns[at]) else {
             continue;
@@ -51,9 +59,56 @@ pub(crate) fn places(
     Ok(places)
 }
 
+/// A mapping takes the text of values; those of nested columns have none.
+fn text_places(
+    file: &str,
+    schema: &SchemaRef,
+    places: Vec<Option<usize>>,
+) -> Result<Vec<Option<usize>>, Error> {
+    for (field, place) in schema.fields().iter().zip(&places) {
+        let from = field.data_type();
+        if place.is_some() && (from.is_nested() || !can_cast_types(from, &DataType::Utf8)) {
+            return Err(Error::Header {
+                file: file.to_owned(),
+                why: format!(
+                    "column {:?} has type {from}, which has no text",
+                    field.name()
+                ),
+            });
+        }
+    }
+    Ok(places)
+}
+
 impl TypedFile<'_> {
+    /// The values as text, for a mapping.
+    fn judge_mapped(&self, batch: &RecordBatch) -> Result<Judged, Error> {
+        let rows = batch.num_rows();
+        let empty = StringArray::new_null(rows);
+        let mut fields = vec![empty; self.plan.field_names().len()];
+        for (array, place) in batch.columns().iter().zip(self.places) {
+            let Some(at) = *place else { continue };
+            let cast = cast_with_options(array, &DataType::Utf8, &CastOptions::default())
+                .map_err(Error::columns("read a column of the file as text"))?;
+            if let Some(texts) = cast.as_string_opt::<i32>() {
+                fields[at] = texts.clone();
+            }
+        }
+        let raw = RawBlock {
+            fields,
+            numbers: (0..as_u64(rows)).collect(),
+            seen: as_u64(rows),
+            unread: Vec::new(),
+            faults: BTreeMap::new(),
+        };
+        mapped::judge(self.plan, &raw)
+    }
+
     /// Casts and judges a batch.
     pub(crate) fn judge(&self, batch: &RecordBatch) -> Result<Judged, Error> {
+        if self.plan.mapper().is_some() {
+            return self.judge_mapped(batch);
+        }
         let mut rows = Rows::new(self.plan, 0);
         let mut columns: Vec<Option<ArrayRef>> = vec![None; self.plan.columns.len()];
         let options = CastOptions {
@@ -86,14 +141,13 @@ impl TypedFile<'_> {
 
     /// Text that means "no value" is none, as in every other format.
     fn without_null_tokens(&self, array: ArrayRef) -> Result<ArrayRef, Error> {
-        use arrow::array::AsArray;
         let Some(texts) = array.as_string_opt::<i32>() else {
             return Ok(array);
         };
         if !texts.iter().flatten().any(|text| self.plan.is_null(text)) {
             return Ok(array);
         }
-        let kept: arrow::array::StringArray = texts
+        let kept: StringArray = texts
             .iter()
             .map(|text| text.filter(|text| !self.plan.is_null(text)))
             .collect();

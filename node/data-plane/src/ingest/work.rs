@@ -14,8 +14,11 @@ use parquet::arrow::arrow_reader::{
 use super::blocks::{Block, Blocks, Layout};
 use super::csv::CsvFile;
 use super::encoding::{Charset, Text};
+use super::mapped;
 use super::ndjson::NdjsonFile;
+use super::plan::Place;
 use super::quarantine::{Quarantine, Rejected};
+use super::raw::RawBlock;
 use super::rows::Judged;
 use super::typed::{self, TypedFile};
 use super::write::{PartWriter, StagedFile};
@@ -28,6 +31,9 @@ const QUEUE_BLOCKS: usize = 2;
 /// Rows of a Parquet file that are read at once.
 const BATCH_ROWS: usize = 32 << 10;
 
+/// What may stand between fields of a CSV file that does not say.
+const DELIMITERS: [u8; 4] = *b",;\t|";
+
 /// Reads the file as `charset` says.
 pub(super) fn run(
     ingest: &Ingest<'_>,
@@ -35,67 +41,108 @@ pub(super) fn run(
     watch: &dyn Watch,
 ) -> Result<Staged, Error> {
     match ingest.format {
-        Format::Csv => {
+        Format::Csv => csv(ingest, charset, watch),
+        Format::Json => json(ingest, charset, watch),
+        Format::Xml => {
+            let charset = match charset {
+                None => super::xml::declared(ingest.source)?,
+                some => some,
+            };
             let text = Text::open(ingest.source, charset)?;
             let charset = text.charset();
-            let mut blocks = Blocks::new(
-                text,
-                Layout::Csv {
-                    delimiter: ingest.plan.delimiter,
-                },
-            );
-            let header = blocks.header()?;
-            let name = ingest.source.name();
-            let Some(header) = header else {
-                return Err(Error::EmptyFile {
-                    file: name.to_owned(),
-                });
-            };
-            let places = ingest.plan.places(name, &header)?;
-            let file = CsvFile {
-                plan: ingest.plan,
-                name,
-                header: &header,
-                places: &places,
-                charset,
-            };
-            let mut staged = flow(ingest, watch, || blocks.next(), |block| file.judge(block))?;
-            staged.charset = Some(charset);
-            Ok(staged)
+            let source =
+                |emit: &mut dyn FnMut(RawBlock) -> bool| super::xml::read(ingest.plan, text, emit);
+            let staged = flow(ingest, watch, source, |raw| mapped::judge(ingest.plan, raw))?;
+            Ok(read_as(charset, staged))
         }
-        Format::Ndjson => {
-            let text = Text::open(ingest.source, charset)?;
-            let charset = text.charset();
-            let mut blocks = Blocks::new(text, Layout::Lines);
-            let file = NdjsonFile {
-                plan: ingest.plan,
-                name: ingest.source.name(),
+        Format::Xlsx => {
+            let source = |emit: &mut dyn FnMut(RawBlock) -> bool| {
+                super::xlsx::read(ingest.plan, ingest.source, emit)
             };
-            let mut staged = flow(
-                ingest,
-                watch,
-                || blocks.next(),
-                |block: &Block| file.judge(block),
-            )?;
-            staged.charset = Some(charset);
-            Ok(staged)
+            flow(ingest, watch, source, |raw| mapped::judge(ingest.plan, raw))
         }
         Format::Parquet => {
-            let (mut batches, places) = open_parquet(ingest)?;
+            let (batches, places) = open_parquet(ingest)?;
             let file = TypedFile {
                 plan: ingest.plan,
                 places: &places,
             };
-            let next = || {
-                let batch = batches.next().transpose();
-                batch.map_err(|source| Error::Format {
-                    file: ingest.source.name().to_owned(),
-                    why: format!("no readable Parquet: {source}"),
-                })
+            let source = |emit: &mut dyn FnMut(RecordBatch) -> bool| {
+                for batch in batches {
+                    let batch = batch.map_err(|source| Error::Format {
+                        file: ingest.source.name().to_owned(),
+                        why: format!("no readable Parquet: {source}"),
+                    })?;
+                    if !emit(batch) {
+                        break;
+                    }
+                }
+                Ok(())
             };
-            flow(ingest, watch, next, |batch: &RecordBatch| file.judge(batch))
+            flow(ingest, watch, source, |batch| file.judge(batch))
         }
     }
+}
+
+fn read_as(charset: Charset, staged: Staged) -> Staged {
+    Staged {
+        charset: Some(charset),
+        ..staged
+    }
+}
+
+fn csv(ingest: &Ingest<'_>, charset: Option<Charset>, watch: &dyn Watch) -> Result<Staged, Error> {
+    let (plan, name) = (ingest.plan, ingest.source.name());
+    let text = Text::open(ingest.source, charset)?;
+    let charset = text.charset();
+    let declared = plan.delimiter;
+    let layout = Layout::Csv {
+        delimiter: declared.unwrap_or(b','),
+    };
+    let mut blocks = Blocks::new(text, layout);
+    let delimiter = match declared {
+        Some(delimiter) => delimiter,
+        None => blocks.find_delimiter(&DELIMITERS, &|name| {
+            matches!(plan.field_place(name), Place::Column(_))
+        })?,
+    };
+    let Some(header) = blocks.header()? else {
+        return Err(Error::EmptyFile {
+            file: name.to_owned(),
+        });
+    };
+    let places = plan.places(name, &header)?;
+    let file = CsvFile {
+        plan,
+        name,
+        header: &header,
+        places: &places,
+        charset,
+        delimiter,
+    };
+    let source = |emit: &mut dyn FnMut(Block) -> bool| blocks.each(emit);
+    let staged = flow(ingest, watch, source, |block| file.judge(block))?;
+    Ok(read_as(charset, staged))
+}
+
+fn json(ingest: &Ingest<'_>, charset: Option<Charset>, watch: &dyn Watch) -> Result<Staged, Error> {
+    let path = ingest.plan.layout().and_then(|it| it.records.as_deref());
+    let is_document = path.is_some() || super::json::is_array(ingest.source, charset)?;
+    let text = Text::open(ingest.source, charset)?;
+    let charset = text.charset();
+    let file = NdjsonFile {
+        plan: ingest.plan,
+        name: ingest.source.name(),
+    };
+    let source = |emit: &mut dyn FnMut(Block) -> bool| {
+        if is_document {
+            super::json::read(text, path, emit)
+        } else {
+            Blocks::new(text, Layout::Lines).each(emit)
+        }
+    };
+    let staged = flow(ingest, watch, source, |block| file.judge(block))?;
+    Ok(read_as(charset, staged))
 }
 
 fn open_parquet(
@@ -132,11 +179,11 @@ struct Report {
     rejected: Vec<Rejected>,
 }
 
-/// Runs the threads: `next` cuts blocks, `judge` judges one.
+/// Runs the threads: `source` hands out blocks for as long as they are taken, `judge` judges one.
 fn flow<B: Send>(
     ingest: &Ingest<'_>,
     watch: &dyn Watch,
-    next: impl FnMut() -> Result<Option<B>, Error> + Send,
+    source: impl FnOnce(&mut dyn FnMut(B) -> bool) -> Result<(), Error> + Send,
     judge: impl Fn(&B) -> Result<Judged, Error> + Sync,
 ) -> Result<Staged, Error> {
     let workers = ingest.workers.clamp(WORKERS_MIN, WORKERS_MAX);
@@ -156,7 +203,7 @@ fn flow<B: Send>(
             inlets.push(inlet);
             outlets.push(outlet);
         }
-        let reader = scope.spawn(move || feed(next, inlets));
+        let reader = scope.spawn(move || feed(source, inlets));
         let collected = collect(outlets, &mut quarantine, watch);
         // From here on nobody listens, so every thread ends with its next send.
         let read = reader.join().unwrap_or(Err(Error::Worker("the reader")));
@@ -170,13 +217,14 @@ fn flow<B: Send>(
         let mut files: Vec<StagedFile> = parts.into_iter().flatten().collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let rows = files.iter().map(|file| file.rows).sum();
-        let (quarantined_rows, faults, quarantine) = quarantine.finish()?;
+        let found = quarantine.finish()?;
         Ok(Staged {
             files,
             rows,
-            quarantined_rows,
-            faults,
-            quarantine,
+            quarantined_rows: found.rows,
+            faults: found.first,
+            counts: found.counts,
+            quarantine: found.path,
             charset: None,
         })
     })
@@ -184,21 +232,12 @@ fn flow<B: Send>(
 
 /// Deals blocks to the workers in turn.
 fn feed<B>(
-    mut next: impl FnMut() -> Result<Option<B>, Error>,
+    source: impl FnOnce(&mut dyn FnMut(B) -> bool) -> Result<(), Error>,
     inlets: Vec<SyncSender<B>>,
 ) -> Result<(), Error> {
-    for inlet in inlets.iter().cycle() {
-        match next()? {
-            Some(block) => {
-                // A worker that no longer takes work has said why, or the collector has.
-                if inlet.send(block).is_err() {
-                    return Ok(());
-                }
-            }
-            None => return Ok(()),
-        }
-    }
-    Ok(())
+    let mut turns = inlets.iter().cycle();
+    // A worker that no longer takes work has said why, or the collector has.
+    source(&mut |block| turns.next().is_some_and(|inlet| inlet.send(block).is_ok()))
 }
 
 fn serve<B>(

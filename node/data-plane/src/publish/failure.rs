@@ -24,6 +24,7 @@ pub(crate) fn failed(error: Error) -> JobFailure {
         Error::WrongByte { row, .. } => Some((Some(*row), "encoding")),
         Error::RecordTooLong { row, .. } => Some((Some(*row), "length")),
         Error::Header { .. } => Some((None, "header")),
+        Error::Mapping { .. } => Some((None, "mapping")),
         _ => None,
     };
     let findings = finding.map(|(row, rule)| Finding {

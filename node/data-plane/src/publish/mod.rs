@@ -26,8 +26,9 @@ use schemas::code::Action;
 use schemas::dataset::{Dataset, PublishIntent, Sensitivity};
 use schemas::decision::DecisionRequest;
 use schemas::ledger_entry::LedgerEvent;
+use schemas::mapping::Mapping;
 use schemas::quality::{QualityCheck, QualityVerdict};
-use schemas::{JobId, Signed};
+use schemas::{JobId, MappingId, Signed};
 
 pub(crate) use failure::failed;
 use record::Draft;
@@ -43,6 +44,7 @@ struct Publish<'a> {
     dataset: Dataset,
     staged: String,
     file_name: String,
+    mapping: Option<MappingId>,
     intent: Signed<PublishIntent>,
 }
 
@@ -55,6 +57,7 @@ pub(crate) async fn run(parts: &Arc<Parts>, job: &Job) -> Result<JobOutcome, Job
         dataset,
         staged,
         file_name,
+        mapping,
         intent,
     } = &job.kind
     else {
@@ -78,6 +81,7 @@ pub(crate) async fn run(parts: &Arc<Parts>, job: &Job) -> Result<JobOutcome, Job
         dataset: dataset.clone(),
         staged: staged.clone(),
         file_name: file_name.clone(),
+        mapping: mapping.clone(),
         intent: intent.clone(),
     };
     let capability = publish.authorize(&view).await?;
@@ -178,7 +182,8 @@ impl Publish<'_> {
             .filter(|column| column.sensitivity != Sensitivity::None)
             .map(|column| column.name.clone())
             .collect();
-        let plan = Plan::compile(standard, &masked).map_err(failed)?;
+        let mapping = self.mapping()?;
+        let plan = Plan::compile_mapped(standard, &masked, mapping).map_err(failed)?;
         let schema = plan.schema().clone();
         self.step(JobStep::Checking, 0);
         let staged = self.stage(plan).await?;
@@ -210,7 +215,9 @@ impl Publish<'_> {
             return Err(failed(Error::Cancelled));
         }
         self.step(JobStep::Committing, staged.rows);
-        let draft = Draft::new(&self.dataset, &staged, &schema, verdict).map_err(failed)?;
+        let draft = Draft::new(&self.dataset, &staged, &schema, verdict)
+            .and_then(|draft| draft.read_with(mapping))
+            .map_err(failed)?;
         let folder = tables::folder(&self.parts.dir, capability.dataset());
         let note = draft.note().map_err(failed)?;
         let committed =
@@ -218,6 +225,18 @@ impl Publish<'_> {
                 .await
                 .map_err(failed)?;
         Draft::of(&committed).map_err(failed)
+    }
+
+    /// The mapping of the dataset's card that the file is read with.
+    fn mapping(&self) -> Result<Option<&Mapping>, JobFailure> {
+        let Some(id) = &self.mapping else {
+            return Ok(None);
+        };
+        let found = self.dataset.mapping(id).map(Some);
+        found.ok_or_else(|| {
+            let why = format!("the dataset's card has no mapping {id}; add it or choose another");
+            failure::invalid(&why)
+        })
     }
 
     /// Runs the ingest where blocking is allowed.

@@ -8,7 +8,8 @@ use arrow::datatypes::SchemaRef;
 use crypto::Digest;
 use jobs::JobFailure;
 use schemas::command::{Author, Command, Outcome, Proposal, RefusalCode, SignedProposal};
-use schemas::dataset::{Dataset, DatasetVersion};
+use schemas::dataset::{AppliedMapping, Dataset, DatasetVersion};
+use schemas::mapping::Mapping;
 use schemas::quality::QualityVerdict;
 use schemas::{CommandId, Signed, StandardEdition, canonical};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,8 @@ pub(super) struct Draft {
     pub(super) standard: StandardEdition,
     pub(super) schema_digest: Digest,
     pub(super) content_digest: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mapping: Option<AppliedMapping>,
     pub(super) verdict: QualityVerdict,
 }
 
@@ -58,7 +61,26 @@ impl Draft {
             standard: dataset.standard.clone(),
             schema_digest: tables::schema_digest(schema)?,
             content_digest: tables::content_digest(&staged.files)?,
+            mapping: None,
             verdict,
+        })
+    }
+
+    /// Notes the mapping that the file was read with.
+    pub(super) fn read_with(self, mapping: Option<&Mapping>) -> Result<Self, Error> {
+        let applied = mapping.map(|mapping| {
+            let bytes = canonical::to_bytes(mapping).map_err(|source| Error::Record {
+                what: "note a mapping",
+                why: source.to_string(),
+            })?;
+            Ok(AppliedMapping {
+                mapping: mapping.id.clone(),
+                digest: Digest::of(&bytes),
+            })
+        });
+        Ok(Self {
+            mapping: applied.transpose()?,
+            ..self
         })
     }
 
@@ -153,6 +175,7 @@ impl Publish<'_> {
             standard: draft.standard.clone(),
             schema_digest: draft.schema_digest,
             content_digest: draft.content_digest,
+            mapping: draft.mapping.clone(),
             verdict: draft.verdict.clone(),
             intent: self.intent.clone(),
             published_at: at,

@@ -4,6 +4,7 @@
 //! It does not sign anybody in: it takes the bearer token of a session. Rows that it shows passed
 //! the gate as `dataset.inspect`, which is recorded like every other decision.
 
+mod check;
 mod inspect;
 mod problem;
 mod upload;
@@ -36,7 +37,7 @@ const INSPECTIONS_MAX: usize = 8;
 pub(crate) struct Rows {
     parts: Arc<Parts>,
     uploads: Semaphore,
-    inspections: Semaphore,
+    inspections: Arc<Semaphore>,
 }
 
 /// The routes.
@@ -44,9 +45,10 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
     let rows = Rows {
         parts,
         uploads: Semaphore::new(UPLOADS_MAX),
-        inspections: Semaphore::new(INSPECTIONS_MAX),
+        inspections: Arc::new(Semaphore::new(INSPECTIONS_MAX)),
     };
     Router::new()
+        .route("/api/v1/checks", post(check::check))
         .route("/api/v1/datasets/{id}/uploads", post(upload::upload))
         .route("/api/v1/datasets/{id}/preview", get(inspect::preview))
         .route("/api/v1/jobs/{id}/quarantine", get(inspect::quarantine))

@@ -15,13 +15,13 @@ use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
-use crypto::Hasher;
+use crypto::{Digest, Hasher};
 use futures::StreamExt as _;
 use jobs::{Jobs, KEY_BYTES_MAX, NewJob};
 use schemas::code::{Action, ErrorCode};
 use schemas::dataset::{Dataset, PublishIntent};
 use schemas::decision::Principal;
-use schemas::{DatasetId, JobId, ParticipantId, Signed, canonical};
+use schemas::{DatasetId, JobId, MappingId, ParticipantId, Signed, canonical};
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 
@@ -51,6 +51,9 @@ pub(super) struct Parameters {
     file: String,
     /// Its encoding, where the owner knows it.
     encoding: Option<String>,
+    /// The mapping of the dataset's card that it is read with, where it is not of the standard's
+    /// own form.
+    mapping: Option<String>,
 }
 
 /// `POST /api/v1/datasets/{id}/uploads?file=...`
@@ -98,7 +101,16 @@ pub(super) async fn upload(
     };
     let staged = Staged::new(&rows.parts.dir, wanted.charset)
         .map_err(|error| Problem::of(&error, &trace))?;
-    staged.receive(body, &wanted.intent.body, &trace).await?;
+    let intent = &wanted.intent.body;
+    let (bytes, digest) = staged.receive(body, intent.file_bytes, &trace).await?;
+    if bytes != intent.file_bytes || digest != intent.file_digest {
+        return Err(invalid(
+            "the body is not the signed file: another length or SM3; send that file or sign for \
+             this one"
+                .to_owned(),
+        ));
+    }
+    staged.make_durable(&trace).await?;
     queue(&rows, staged, wanted, (&principal, &dataset), &trace)
 }
 
@@ -130,6 +142,7 @@ fn queue(
             dataset: dataset.id.clone(),
             staged: staged.name.clone(),
             file_name: wanted.file,
+            mapping: wanted.mapping,
             intent: wanted.intent,
         },
         at: rows.parts.clock.now(),
@@ -164,6 +177,7 @@ struct Wanted {
     key: String,
     file: String,
     charset: Option<Charset>,
+    mapping: Option<MappingId>,
 }
 
 impl Wanted {
@@ -207,28 +221,48 @@ impl Wanted {
             let why = format!("node {} owns the tables; upload there", dataset.owner);
             return Err(invalid(&why));
         }
-        let file = parameters.file;
-        if file.is_empty() || file.len() > FILE_NAME_BYTES_MAX || file.contains(['/', '\\', '\0']) {
-            return Err(invalid("`file` is a name of 1 to 255 bytes without a path"));
-        }
-        let charset = match parameters.encoding {
+        let (file, charset) = file_of(parameters.file, parameters.encoding).map_err(invalid)?;
+        let mapping = match parameters.mapping {
             None => None,
-            Some(name) => Some(
-                Charset::parse(&name)
-                    .ok_or_else(|| invalid("`encoding` is UTF-8, GB18030, UTF-16LE or UTF-16BE"))?,
-            ),
+            Some(name) => {
+                let id = MappingId::parse(name).map_err(|source| invalid(&source.to_string()))?;
+                if dataset.mapping(&id).is_none() {
+                    let why = format!("the dataset's card has no mapping {id}");
+                    return Err(invalid(&why));
+                }
+                Some(id)
+            }
         };
         Ok(Self {
             intent,
             key: key.to_owned(),
             file,
             charset,
+            mapping,
         })
     }
 }
 
+/// The name and the encoding of a file as a request gives them.
+pub(super) fn file_of(
+    file: String,
+    encoding: Option<String>,
+) -> Result<(String, Option<Charset>), &'static str> {
+    if file.is_empty() || file.len() > FILE_NAME_BYTES_MAX || file.contains(['/', '\\', '\0']) {
+        return Err("`file` is a name of 1 to 255 bytes without a path");
+    }
+    let charset = match encoding {
+        None => None,
+        Some(name) => Some(
+            Charset::parse(&name)
+                .ok_or("`encoding` is UTF-8, GB18030, Big5, UTF-16LE or UTF-16BE")?,
+        ),
+    };
+    Ok((file, charset))
+}
+
 /// A staged file. Unless it is kept, it goes when this is dropped, also when the caller hangs up.
-struct Staged {
+pub(super) struct Staged {
     name: String,
     path: PathBuf,
     is_kept: bool,
@@ -244,7 +278,7 @@ impl Drop for Staged {
 }
 
 impl Staged {
-    fn new(dir: &Path, charset: Option<Charset>) -> Result<Self, Error> {
+    pub(super) fn new(dir: &Path, charset: Option<Charset>) -> Result<Self, Error> {
         let bytes: [u8; 16] = crypto::random_bytes().map_err(|source| Error::Record {
             what: "name an upload",
             why: source.to_string(),
@@ -263,21 +297,31 @@ impl Staged {
         self.is_kept = true;
     }
 
-    async fn receive(
-        &self,
-        body: Body,
-        intent: &PublishIntent,
-        trace: &Trace,
-    ) -> Result<(), Problem> {
-        let io = |source: std::io::Error| {
+    /// Where it lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn io(trace: &Trace) -> impl Fn(std::io::Error) -> Problem {
+        move |source| {
             let error = Error::Io {
                 what: "stage an upload",
                 source,
             };
             Problem::of(&error, trace)
-        };
+        }
+    }
+
+    /// Takes the body, at most so many bytes; returns how many there were, and their SM3.
+    pub(super) async fn receive(
+        &self,
+        body: Body,
+        limit: u64,
+        trace: &Trace,
+    ) -> Result<(u64, Digest), Problem> {
+        let io = Self::io(trace);
         let invalid = |why: &str| Problem::new(ErrorCode::Invalid, why, trace);
-        let mut file = tokio::fs::File::create_new(&self.path).await.map_err(io)?;
+        let mut file = tokio::fs::File::create_new(&self.path).await.map_err(&io)?;
         let mut pieces = body.into_data_stream();
         let mut hasher = Hasher::new();
         let mut bytes = 0_u64;
@@ -291,28 +335,29 @@ impl Staged {
             let Some(piece) = piece else { break };
             let piece = piece.map_err(|_| invalid("the upload broke off; send it again"))?;
             bytes += as_u64(piece.len());
-            if bytes > intent.file_bytes {
-                return Err(invalid("the body is longer than the signed file"));
+            if bytes > limit {
+                let why = format!("the body is longer than the {limit} bytes that it may have");
+                return Err(invalid(&why));
             }
             hasher.update(&piece);
-            file.write_all(&piece).await.map_err(io)?;
+            file.write_all(&piece).await.map_err(&io)?;
         }
-        if bytes != intent.file_bytes || hasher.finish() != intent.file_digest {
-            return Err(invalid(
-                "the body is not the signed file: another length or SM3; send that file or sign \
-                 for this one",
-            ));
-        }
-        file.sync_all().await.map_err(|source| {
-            if is_full(&source) {
-                tracing::warn!("the disk is full");
-            }
-            io(source)
-        })?;
-        // The job outlives a power failure, so its file's name must too.
-        if let Some(folder) = self.path.parent() {
-            let folder = tokio::fs::File::open(folder).await.map_err(io)?;
-            folder.sync_all().await.map_err(io)?;
+        file.flush().await.map_err(&io)?;
+        Ok((bytes, hasher.finish()))
+    }
+
+    /// The job outlives a power failure, so its file and the file's name must too.
+    async fn make_durable(&self, trace: &Trace) -> Result<(), Problem> {
+        let io = Self::io(trace);
+        let places = [Some(self.path.as_path()), self.path.parent()];
+        for place in places.into_iter().flatten() {
+            let file = tokio::fs::File::open(place).await.map_err(&io)?;
+            file.sync_all().await.map_err(|source| {
+                if is_full(&source) {
+                    tracing::warn!("the disk is full");
+                }
+                io(source)
+            })?;
         }
         Ok(())
     }

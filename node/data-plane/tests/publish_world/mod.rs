@@ -183,6 +183,30 @@ impl Provider {
         self.send(request).await
     }
 
+    /// Has `mapping` (nothing for none) and `file` checked; the last line of the answer.
+    pub(crate) async fn check(
+        &self,
+        token: &str,
+        query: &str,
+        mapping: &str,
+        file: &str,
+    ) -> Answer {
+        let path = format!("/api/v1/checks?{query}&mapping_bytes={}", mapping.len());
+        let request = Request::post(path)
+            .header("host", "node-authority")
+            .header("authorization", format!("Bearer {token}"))
+            .body(Full::new(Bytes::from(format!("{mapping}{file}"))))
+            .unwrap();
+        let (status, body) = self.exchange(request).await;
+        let last = body
+            .split(|byte| *byte == b'\n')
+            .rfind(|line| !line.is_empty());
+        Answer {
+            status,
+            body: serde_json::from_slice(last.unwrap_or_default()).unwrap_or(Value::Null),
+        }
+    }
+
     pub(crate) async fn get(&self, token: &str, path: &str) -> Answer {
         let request = Request::get(path)
             .header("host", "node-authority")
@@ -193,6 +217,14 @@ impl Provider {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let (status, body) = self.exchange(request).await;
+        Answer {
+            status,
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> (StatusCode, Bytes) {
         let roots = self.world.tls.roots().unwrap();
         let tls = client_config(&roots, None, &[b"http/1.1"]).unwrap();
         let stream = connect(&self.address, "127.0.0.1", tls).await.unwrap();
@@ -205,10 +237,7 @@ impl Provider {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         drop(sender);
         connection.abort();
-        Answer {
-            status,
-            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
-        }
+        (status, body)
     }
 
     /// A job, once it has ended.

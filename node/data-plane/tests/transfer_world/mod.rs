@@ -131,6 +131,7 @@ impl Pair {
             dataset: dataset_id(dataset),
             staged,
             file_name: "rows.csv".to_owned(),
+            mapping: None,
             intent,
         };
         let id = format!("publish-{}", &number[..16]);

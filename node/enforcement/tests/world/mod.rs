@@ -663,6 +663,7 @@ fn card(
             quarantined_max: Ppm(1_000_000),
             score_min: Ppm(0),
         },
+        mappings: Vec::new(),
         visibility: Visibility::Federation,
         state: DatasetState::Draft,
         written_by: None,

@@ -216,6 +216,7 @@ fn described(header: &[&str]) -> Result<(Described, DataStandard), Error> {
             quarantined_max: Ppm(200_000),
             score_min: Ppm(0),
         },
+        mappings: Vec::new(),
     };
     Ok((described, standard))
 }

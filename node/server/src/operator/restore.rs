@@ -41,7 +41,7 @@ pub struct Arguments {
 /// [`Error::Config`], [`Error::File`]; [`Error::Catalog`] for a backup that does not verify, a
 /// directory that is not empty, and a node that the backup does not know.
 pub fn run(arguments: Arguments) -> Result<(), Error> {
-    let settings = Settings::resolve(&arguments.config, Config::read(&arguments.config)?)?;
+    let config = Config::read(&arguments.config)?;
     let wrong = |e: std::io::Error| Error::File {
         what: "backup",
         path: arguments.backup.clone(),
@@ -52,6 +52,7 @@ pub fn run(arguments: Arguments) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(wrong)?;
+    let settings = runtime.block_on(Settings::resolve(&arguments.config, config))?;
     let options = RestoreOptions {
         dir: settings.dir.join("catalog"),
         node: settings.node.clone(),
