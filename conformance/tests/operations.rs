@@ -97,6 +97,34 @@ fn health_is_told_over_tls_to_whoever_asks() {
     assert_eq!(ask(&cluster, GUANGZHOU, "/livez").0, 200);
 }
 
+/// Alerts and dashboard ask for metrics by name: a name that the node does not have never alarms.
+#[test]
+fn alerts_and_dashboard_ask_for_what_the_node_measures() {
+    let cluster = Cluster::start(1);
+    let known = samples(&cluster, PROVINCE);
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    let mut asked = BTreeMap::new();
+    for file in ["monitoring/kouan.rules.yml", "monitoring/grafana.json"] {
+        let text = std::fs::read_to_string(folder.join(file)).expect("a file for operators");
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for name in words.filter(|it| it.starts_with("kouan_")) {
+            asked.insert(name.to_owned(), file);
+        }
+        // Every page that an alert names is there.
+        let pages = text
+            .lines()
+            .filter_map(|it| it.trim().strip_prefix("runbook: "));
+        for page in pages {
+            assert!(folder.join(page).exists(), "{file} names {page}");
+        }
+    }
+    assert!(asked.len() >= 10, "{asked:?}");
+    for (name, file) in asked {
+        let is_known = |it: &String| it.split('{').next() == Some(name.as_str());
+        assert!(known.keys().any(is_known), "{file} asks for {name}");
+    }
+}
+
 #[test]
 fn metrics_move_with_what_the_node_does() {
     let cluster = Cluster::start(3);

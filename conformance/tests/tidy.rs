@@ -237,3 +237,27 @@ fn no_file_names_a_machine_or_a_registry() {
         }
     }
 }
+
+/// A row of the threat model is worth what its test is worth.
+#[test]
+fn every_row_of_the_threat_model_names_a_test_that_is_there() {
+    let root = root();
+    let page = std::fs::read_to_string(root.join("node/docs/threat-model.md"));
+    let page = page.expect("the threat model");
+    let mut rows = 0;
+    for line in page
+        .lines()
+        .filter(|it| it.starts_with("| ") && !it.starts_with("| threat"))
+    {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 4, "{line}");
+        let path = cells[3].trim_matches('`');
+        let text = std::fs::read_to_string(root.join(path));
+        assert!(
+            text.is_ok_and(|it| it.contains("#[test]") || it.contains("test(")),
+            "{path}"
+        );
+        rows += 1;
+    }
+    assert!(rows >= 20, "{rows} rows");
+}
