@@ -108,7 +108,8 @@ fn every_row_of_every_real_file_is_accounted_for() {
         "net_mass  exclusiveMinimum",
         // The masked and filtered grant, the border, the revocation.
         "importers hashed under a key of the grant",
-        "the provider refused: X18",
+        "X18  outside the scope of O16",
+        "it leaves, sealed",
         "is REVOKED",
         // The dirty table: what differs from the clean one.
         "884 rows published, 116 quarantined",

@@ -197,7 +197,7 @@ impl Reached {
     fn check(&self) {
         assert_eq!(self.kinds.len(), 6, "{:?}", self.kinds);
         // Every command there is; a founding only as one that is repeated.
-        assert_eq!(self.applied.len(), 23, "{:?}", self.applied);
+        assert_eq!(self.applied.len(), 29, "{:?}", self.applied);
         assert_eq!(
             self.refused.len(),
             RefusalCode::ALL.len(),
