@@ -658,12 +658,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Characters at the edges of what one and two units of UTF-16 hold.
+    const ANY: &str =
+        "[\u{0}-\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ffff}\u{10000}\u{10ffff}]{0,3}";
+
     proptest! {
         #[test]
         fn names_are_ordered_as_their_utf16_units(
             same in "[a\u{e9}\u{1f600}]{0,3}",
-            a in "[\u{0}-\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ffff}\u{10000}\u{10ffff}]{0,3}",
-            b in "[\u{0}-\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ffff}\u{10000}\u{10ffff}]{0,3}",
+            a in ANY,
+            b in ANY,
         ) {
             let (a, b) = (format!("{same}{a}"), format!("{same}{b}"));
             prop_assert_eq!(order(&a, &b), a.encode_utf16().cmp(b.encode_utf16()));

@@ -1,8 +1,8 @@
 //! A persistent map from keys to digests, with one root for its whole content.
 //!
 //! It does not keep keys or values: a record is its place, mostly the SM3 of its key, and a digest
-//! that the caller made of its value. Two maps have the same root exactly when they hold the same records,
-//! whatever the order in which they came; that lets replicas compare state by 32 bytes and find
+//! that the caller made of its value. Two maps have the same root exactly when they hold the same
+//! records, whatever the order in which they came; that lets replicas compare state by 32 bytes and find
 //! their first difference in a logarithmic number of steps.
 //!
 //! ```text
