@@ -2,8 +2,8 @@
 //!
 //! It does not keep keys or values: a record is its place, mostly the SM3 of its key, and a digest
 //! that the caller made of its value. Two maps have the same root exactly when they hold the same
-//! records, whatever the order in which they came; that lets replicas compare state by 32 bytes and find
-//! their first difference in a logarithmic number of steps.
+//! records, whatever the order in which they came; that lets replicas compare state by 32 bytes and
+//! find their first difference in a logarithmic number of steps.
 //!
 //! ```text
 //!   a binary trie over places, with every chain of one-child nodes left out:
