@@ -70,10 +70,11 @@ pub(crate) enum Dataset {
     /// Publish a file as the next version: sign what it is, send it, wait for the verdict.
     #[command(after_help = "Example: kouanctl dataset publish gd.port.calls calls.csv")]
     Publish(Publish),
-    /// Read a file and check every row, and publish nothing: what would be kept out, and why.
+    /// Read a file and check every row, and publish nothing: what would be kept out, and why (exit
+    /// 6 when a row does not follow the standard).
     #[command(
         after_help = "Example: kouanctl dataset check calls.xml --standard port-calls \
-        --mapping calls.json\nExits with 6 when a row does not follow the standard."
+        --mapping calls.json"
     )]
     Check(Check),
     /// Published versions, oldest first.
