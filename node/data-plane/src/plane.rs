@@ -94,6 +94,8 @@ impl DataPlane {
                 abort.abort();
             }
         }
+        // What a call opened while the others were being ended.
+        self.transfers.close().await;
     }
 }
 
