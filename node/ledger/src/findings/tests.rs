@@ -275,7 +275,7 @@ fn a_day_of_far_more_rows_than_usual_is_found_once() {
         169,
         &expect![[r#"
   168 h [36] {"code":"UNUSUAL_VOLUME","recipient":"zh","dataset":"c","rows":40000,"usual":10001}
-        "#]],
+  "#]],
     );
 }
 
