@@ -1,5 +1,5 @@
 //! The dispute of a refusal, in three tiers: the parties negotiate, the authority of the same level
-//! coordinates, the common superior decides (Decree 809; the wording of the tiers is [G]).
+//! coordinates, the common superior decides (Decree 809; the wording of the tiers is \[G\]).
 //!
 //! It does not move a request: the catalog does, and the request's state says on which tier it is.
 

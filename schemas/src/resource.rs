@@ -2,7 +2,7 @@
 //! government information resource (政务信息资源目录编制指南; `domain.md` 6.2).
 //!
 //! It does not know which codes are taken: the catalog does. The form of the code's separator and
-//! the digits of the classes are [G]: no retrieved text confirms them.
+//! the digits of the classes are \[G\]: no retrieved text confirms them.
 
 mod filling;
 
@@ -17,7 +17,7 @@ use crate::calendar::Day;
 use crate::code::codes;
 
 codes! {
-    /// 信息资源格式 [G].
+    /// 信息资源格式.
     pub enum ResourceFormat {
         /// 电子文件.
         Document = "DOCUMENT",

@@ -1,4 +1,4 @@
-//! Correction tickets (校核纠错; Decree 809, article 26 [G]).
+//! Correction tickets (校核纠错; Decree 809, article 26 \[G\]).
 //!
 //! It does not look at rows. It keeps the steps, their clock and who was told.
 //!

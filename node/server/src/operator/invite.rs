@@ -30,7 +30,7 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// Whom to invite.
 #[derive(Debug, clap::Args)]
 pub struct Invite {
-    /// The configuration file of the node that has the authorities' keys ([enrolment]).
+    /// The configuration file of the node that has the authorities' keys (`[enrolment]`).
     #[arg(long, env = "KOUAN_CONFIG")]
     config: PathBuf,
     /// Identifier of the new node.
