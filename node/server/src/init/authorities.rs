@@ -26,7 +26,7 @@ pub const ROOTS: &str = "roots.pem";
 pub const REVOCATIONS: &str = "revocations.pem";
 
 /// What a family's files are called.
-const fn stem(family: Family) -> &'static str {
+pub(super) const fn stem(family: Family) -> &'static str {
     match family {
         Family::ShangMi => "shangmi",
         Family::Standard => "standard",

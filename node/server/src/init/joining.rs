@@ -10,6 +10,7 @@ use admin::enrolment::{Application, Welcome};
 use crypto::tls::{Family, Suites, TlsApplicant, TlsIdentity, TlsRequest, TlsRoots};
 use crypto::{Digest, Zeroizing};
 
+use super::authorities::stem;
 use super::whole::{check_empty, first_absent, take_back, write_record};
 use super::{CONFIG, Names, Plan, make_dir, make_keys, write_config, write_new};
 use crate::Error;
@@ -146,11 +147,11 @@ pub(crate) fn finish(
     Ok(config)
 }
 
-/// The check of an application with the number that it was given, as this side computes it.
-///
-/// # Errors
-/// [`Error::Record`] when it has no canonical form.
 impl Joining {
+    /// The check of the application with the number that it was given, as this side computes it.
+    ///
+    /// # Errors
+    /// [`Error::Record`] when it has no canonical form.
     pub(crate) fn check(&self, raft_number: u64) -> Result<String, Error> {
         let mut application = self.application.clone();
         application.node.raft_number = raft_number;
@@ -181,13 +182,6 @@ fn families(suites: Suites) -> Vec<Family> {
 /// Whether other nodes may see a key of that family.
 const fn is_bound(suites: Suites, family: Family) -> bool {
     matches!(family, Family::ShangMi) || !matches!(suites, Suites::ShangMiOnly)
-}
-
-const fn stem(family: Family) -> &'static str {
-    match family {
-        Family::ShangMi => "shangmi",
-        Family::Standard => "standard",
-    }
 }
 
 fn key_file(dir: &Path, family: Family) -> PathBuf {
